@@ -1,0 +1,87 @@
+//! The chip as the mapper counts: cycles of its arrays and bytes per cycle of its memories, without any constant of technology.
+
+use tetra_workload::MacType;
+
+use crate::chip::Chip;
+
+/// Bytes of a partial sum.
+pub(crate) const SUM_BYTES: u64 = 4;
+/// Nanoseconds of a dependent trip to memory, the grain by which mappings are compared (timing uses the calibrated latency).
+const TRIP_NS: u64 = 2500;
+
+/// The type in which a chip multiplies: the one asked for, or the next wider one that it has.
+pub fn mac_of(asked: MacType, chip: &Chip) -> (usize, f64) {
+    let r = &chip.compute.rate;
+    let chain: &[(usize, f64)] = match asked {
+        MacType::Fp32 => &[(0, r.fp32)],
+        MacType::Fp16 => &[],
+        MacType::Fp8 => &[(2, r.fp8)],
+        MacType::Int8 => &[(3, r.int8)],
+        MacType::Fp4 => &[(4, r.fp4), (2, r.fp8)],
+    };
+    chain.iter().copied().find(|&(_, rate)| rate > 0.0).unwrap_or((1, 1.0))
+}
+
+/// The chip in cycles.
+pub(crate) struct Machine {
+    pub(crate) cores: f64,
+    pub(crate) arrays: f64,
+    pub(crate) rows: u64,
+    pub(crate) rows_by_rate: u64,
+    pub(crate) columns: u64,
+    pub(crate) shadow: bool,
+    pub(crate) local: f64,
+    pub(crate) global_per_core: f64,
+    pub(crate) hbm: f64,
+    pub(crate) global: f64,
+    pub(crate) multicast: f64,
+    pub(crate) area_max: u64,
+    pub(crate) trip: f64,
+    pub(crate) lanes: f64,
+}
+
+impl Machine {
+    pub(crate) fn of(chip: &Chip, rate: f64) -> Self {
+        let c = &chip.compute;
+        let cores = c.cores.max(1) as f64;
+        Self {
+            cores,
+            arrays: c.arrays_per_core.max(1) as f64,
+            rows: c.array_rows.max(1),
+            rows_by_rate: ((c.array_rows.max(1) as f64 * rate) as u64).max(1),
+            columns: c.array_columns.max(1),
+            shadow: c.shadow_weights,
+            local: chip.memory.local_bytes_per_cycle,
+            global_per_core: chip.memory.global_bytes_per_cycle / cores,
+            hbm: chip.memory.hbm_bandwidth.value() / c.clock.value(),
+            global: chip.memory.global.value(),
+            multicast: c.multicast.max(1) as f64,
+            area_max: c.tile_rows_max.saturating_mul(c.tile_columns_max),
+            trip: c.clock.value() * 1e-9 * TRIP_NS as f64,
+            lanes: c.lanes_per_core.max(1) as f64,
+        }
+    }
+
+    /// Cycles that one core's arrays take for `rows × columns` results over `depth`.
+    pub(crate) fn array_cycles(&self, rows: u64, columns: u64, depth: u64) -> f64 {
+        let folds = depth.div_ceil(self.rows_by_rate) as f64 * columns.div_ceil(self.columns) as f64;
+        let rows = rows as f64;
+        let least = self.rows as f64;
+        let fold = if self.shadow { rows.max(least) } else { rows + least };
+        (folds / self.arrays).ceil() * fold
+    }
+
+    /// Bytes at the edges of the arrays for one MAC: a streamed operand per column, a held one per row of the tile, a sum in and out
+    /// per row of the array.
+    pub(crate) fn edge_bytes(&self, rows: u64, streamed: f64, held: f64) -> f64 {
+        streamed / self.columns as f64 + held / rows.max(1) as f64 + (2 * SUM_BYTES) as f64 / self.rows_by_rate as f64
+    }
+
+    /// Bytes out of a core's scratchpad for that: the streamed operand once per group of columns, the held one once.
+    pub(crate) fn local_bytes(&self, rows: u64, columns: u64, depth: f64, a: f64, b: f64) -> f64 {
+        let width = (self.columns as f64 * self.arrays).max(1.0);
+        let by_columns = rows as f64 * a * (columns as f64 / width).ceil() + columns as f64 * b;
+        let by_rows = columns as f64 * b * (rows as f64 / width).ceil() + rows as f64 * a;
+        depth * by_columns.min(by_rows)
+    }
+}
