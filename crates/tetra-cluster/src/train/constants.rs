@@ -1,0 +1,131 @@
+//! Constants of training: bytes of state and activations, overlap of communication, costs that grow with the job.
+
+use tetra_quantity::{Bytes, DataError, JoulesPerByte, Seconds, Tables};
+
+/// Constants of a training step.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct TrainConstants {
+    /// Bytes of optimiser state per parameter (master weight and two moments).
+    pub optimizer_bytes: f64,
+    /// Bytes read by the optimiser per parameter.
+    pub optimizer_read_bytes: f64,
+    /// Bytes written by the optimiser per parameter.
+    pub optimizer_write_bytes: f64,
+    /// Bytes of logits and their gradient per token and vocabulary entry.
+    pub logit_bytes: f64,
+    /// Memory that runtime, communication buffers and fragmentation take.
+    pub reserved_bytes: f64,
+    /// Allocated over asked bytes of activations.
+    pub fragmentation: f64,
+    /// Time of an op in a training run over its time alone: clocks under sustained load, memory traffic of neighbours.
+    pub sustained: f64,
+    /// Time of vector ops run one by one, over fused ones that read and write once.
+    pub eager_vector: f64,
+    /// Operations per byte of scratchpad traffic of the first generation of fused attention.
+    pub eager_attention_flop_per_byte: f64,
+    /// Time of fused attention's backward pass over that of as many operations forward.
+    pub attention_backward: f64,
+    /// Share of tensor- and context-parallel communication that is exposed when libraries overlap it.
+    pub tensor_exposed: f64,
+    /// Share of stage-to-stage transfers that is exposed with an interleaved schedule.
+    pub pipeline_exposed: f64,
+    /// Share of expert exchange that is exposed.
+    pub expert_exposed: f64,
+    /// The same where it crosses domains in a pipeline: libraries then run it beside another microbatch's compute.
+    pub expert_overlapped: f64,
+    /// Share of gradient and weight exchange between replicas that is exposed when overlapped.
+    pub data_exposed: f64,
+    /// Share of gather and scatter of fully sharded state that is exposed.
+    pub sharded_exposed: f64,
+    /// Slowing of compute per second of communication hidden behind it.
+    pub interference: f64,
+    /// Host time per op when nothing is captured in a graph.
+    pub dispatch_s: f64,
+    /// Slowing per doubling of chips beyond one scale-up domain of eight.
+    pub jitter: f64,
+    /// Load of the fullest expert-parallel rank over the mean.
+    pub expert_imbalance: f64,
+    /// Clock tree and leakage under load as a share of the power cap.
+    pub static_fraction: f64,
+    /// Energy per byte on a scale-up link.
+    pub scale_up_joules_per_byte: f64,
+    /// Energy per byte from the package to its scale-out port.
+    pub scale_out_joules_per_byte: f64,
+}
+
+impl TrainConstants {
+    /// Reads them from the data tables.
+    ///
+    /// # Errors
+    /// A missing row or a wrong unit.
+    pub fn from_tables(t: &Tables) -> Result<Self, DataError> {
+        let bytes = |item, parameter| t.number(item, parameter, "B");
+        let share = |item, parameter| t.number(item, parameter, "1");
+        Ok(Self {
+            optimizer_bytes: bytes("training_state", "optimizer")?,
+            optimizer_read_bytes: bytes("optimizer_step", "read")?,
+            optimizer_write_bytes: bytes("optimizer_step", "write")?,
+            logit_bytes: bytes("training_state", "logit")?,
+            reserved_bytes: t.quantity::<Bytes>("training_memory", "reserved")?.value(),
+            fragmentation: share("training_memory", "fragmentation")?,
+            sustained: share("training_kernels", "sustained")?,
+            eager_vector: share("training_kernels", "eager_vector")?,
+            eager_attention_flop_per_byte: t.number("training_kernels", "eager_attention", "FLOP/B")?,
+            attention_backward: share("training_kernels", "attention_backward")?,
+            tensor_exposed: share("training_overlap", "tensor_exposed")?,
+            pipeline_exposed: share("training_overlap", "pipeline_exposed")?,
+            expert_exposed: share("training_overlap", "expert_exposed")?,
+            expert_overlapped: share("training_overlap", "expert_overlapped")?,
+            data_exposed: share("training_overlap", "data_exposed")?,
+            sharded_exposed: share("training_overlap", "sharded_exposed")?,
+            interference: share("training_overlap", "interference")?,
+            dispatch_s: t.quantity::<Seconds>("training_host", "dispatch")?.value(),
+            jitter: share("training_scale", "jitter")?,
+            expert_imbalance: share("training_scale", "expert_imbalance")?,
+            static_fraction: share("kernels", "static_fraction")?,
+            scale_up_joules_per_byte: t.quantity::<JoulesPerByte>("scale_up", "energy")?.value(),
+            scale_out_joules_per_byte: t.quantity::<JoulesPerByte>("scale_out", "energy")?.value(),
+        })
+    }
+}
+
+/// Rules for blank columns of tables.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct RowDefaults {
+    /// Tokens per sequence.
+    pub sequence: u64,
+    /// Sequences per stage and replica.
+    pub batch_per_stage: u64,
+    /// Width of a head.
+    pub head_width: u64,
+    /// Hidden width over layers.
+    pub aspect: f64,
+    /// Vocabulary of models with gated feed-forward.
+    pub gated_vocabulary: u64,
+    /// Vocabulary of other models.
+    pub plain_vocabulary: u64,
+    /// First year of chips whose runs are taken as bfloat16 where no format is stated; half precision before.
+    pub bf16_from_year: u16,
+    /// Most layers that are believed.
+    pub layers_max: u64,
+}
+
+impl RowDefaults {
+    /// Reads them from the data tables.
+    ///
+    /// # Errors
+    /// A missing row or a wrong unit.
+    pub fn from_tables(t: &Tables) -> Result<Self, DataError> {
+        let count = |parameter| Ok::<u64, DataError>(t.number("blank_column", parameter, "1")? as u64);
+        Ok(Self {
+            sequence: count("sequence")?,
+            batch_per_stage: count("batch_per_stage")?,
+            head_width: count("head_width")?,
+            aspect: t.number("blank_column", "aspect", "1")?,
+            gated_vocabulary: count("gated_vocabulary")?,
+            plain_vocabulary: count("plain_vocabulary")?,
+            bf16_from_year: t.number("blank_column", "bf16_from_year", "1")? as u16,
+            layers_max: count("layers_max")?,
+        })
+    }
+}

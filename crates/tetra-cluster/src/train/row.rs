@@ -1,0 +1,317 @@
+//! Prediction for one row of a table of training measurements. Blank columns are free: the best valid value is taken and named.
+//!
+//! Rules for what is blank: a shape of which only the parameters are known has `h = 128·L` (`12·L·h² = P`) with heads of 128; key-value heads equal heads; the inner width is `4·h`; an
+//! inner width other than `4·h` belongs to a gated network with RMS norms, rotary positions and the vocabulary of 128,256 such models have, else 51,200; the batch is eight
+//! sequences per stage and replica; without a format, 16-bit floats. Runs in half precision (`fp16`) are those of libraries before fused attention; `amp_…` sums gradients in 32 bits. A 16-bit run that states no tensor,
+//! pipeline or expert parallelism is one of eager libraries that shard all state.
+
+use tetra_chip::{Chip, OpTimer};
+use tetra_workload::{DataType, DenseShape, Model, Precision};
+
+use crate::constants::ClusterConstants;
+use crate::network::Network;
+use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::constants::RowDefaults;
+use crate::train::layout::{Layout, Recompute, StateSharding};
+use crate::train::misfit::{Fit, TrainMisfit};
+use crate::train::search::{SearchLimits, Searcher, choices, experts, grids};
+use crate::train::step::TrainStep;
+
+/// What a row measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainMetric {
+    /// Seconds per step.
+    IterationTime,
+    /// Operations with recomputation per second and chip, in TFLOP/s.
+    HardwareTflopsPerChip,
+    /// Tokens per second and chip.
+    TokensPerSecondPerChip,
+    /// Model FLOP utilisation in per cent.
+    Mfu,
+    /// Hardware FLOP utilisation in per cent.
+    Hfu,
+}
+
+impl TrainMetric {
+    /// From the word in a table's column `metric`; `None` for what a step cannot tell (time to train needs convergence).
+    pub fn of(word: &str) -> Option<Self> {
+        match word.trim() {
+            "iteration_time" => Some(Self::IterationTime),
+            "hw_tflops_per_accel" => Some(Self::HardwareTflopsPerChip),
+            "tokens_per_s_per_accel" => Some(Self::TokensPerSecondPerChip),
+            "MFU" => Some(Self::Mfu),
+            "HFU" => Some(Self::Hfu),
+            _ => None,
+        }
+    }
+}
+
+/// One row; `None` and empty text are blank.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TrainRow<'a> {
+    /// The model, when its name is that of a known configuration.
+    pub model: Option<&'a Model>,
+    /// Parameters.
+    pub parameters: Option<f64>,
+    /// Layers.
+    pub layers: Option<u64>,
+    /// Hidden width.
+    pub hidden: Option<u64>,
+    /// Query heads.
+    pub heads: Option<u64>,
+    /// Key-value heads.
+    pub kv_heads: Option<u64>,
+    /// Inner width.
+    pub ffn: Option<u64>,
+    /// Vocabulary.
+    pub vocabulary: Option<u64>,
+    /// Tokens per sequence.
+    pub sequence: Option<u64>,
+    /// Sequences per step.
+    pub global_batch: Option<u64>,
+    /// Sequences per microbatch.
+    pub micro_batch: Option<u64>,
+    /// Tensor-parallel degree.
+    pub tensor_parallel: Option<u64>,
+    /// Stages.
+    pub pipeline_parallel: Option<u64>,
+    /// Chunks per stage.
+    pub virtual_stages: Option<u64>,
+    /// Replicas.
+    pub data_parallel: Option<u64>,
+    /// Context-parallel degree.
+    pub context_parallel: Option<u64>,
+    /// Expert-parallel degree.
+    pub expert_parallel: Option<u64>,
+    /// Whether sequence parallel.
+    pub sequence_parallel: Option<bool>,
+    /// Recomputation.
+    pub recompute: Option<Recompute>,
+    /// Format as the table writes it.
+    pub precision: &'a str,
+    /// Chips.
+    pub chips: Option<u64>,
+    /// Network as the table writes it.
+    pub network: &'a str,
+    /// Generation of libraries; blank: by the rules above.
+    pub kernels: Option<Kernels>,
+}
+
+/// What a row should measure.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct TrainPrediction {
+    /// The step.
+    pub step: TrainStep,
+    /// Whether some blank columns were filled by search.
+    pub searched: bool,
+}
+
+impl TrainPrediction {
+    /// The figure of a metric, in the unit of the tables.
+    pub fn value(&self, metric: TrainMetric) -> f64 {
+        let step = &self.step;
+        let per_chip = step.layout.chips().max(1) as f64 * step.time.value();
+        match metric {
+            TrainMetric::IterationTime => step.time.value(),
+            TrainMetric::HardwareTflopsPerChip => step.hardware_flop.value() / per_chip / 1e12,
+            TrainMetric::TokensPerSecondPerChip => step.tokens_per_second_per_chip,
+            TrainMetric::Mfu => 100.0 * step.mfu,
+            TrainMetric::Hfu => 100.0 * step.hfu,
+        }
+    }
+}
+
+/// Predicts a row.
+///
+/// # Errors
+/// What is blank and cannot be filled, or why the stated layout cannot run.
+pub fn predict(row: &TrainRow<'_>, chip: &Chip, timer: &dyn OpTimer, constants: &ClusterConstants) -> Fit<TrainPrediction> {
+    let defaults = &constants.rows;
+    let made;
+    let model = match row.model {
+        Some(model) => model,
+        None => {
+            made = shape(row, defaults)?;
+            &made
+        }
+    };
+    let network = Network::named(row.network, chip, constants);
+    let ask = ask_of(row, model, chip, defaults);
+    let mut searcher = Searcher::new(ask, chip, timer, &network, constants);
+    let candidates = candidates(row, searcher.ask(), network.domain)?;
+    let best = best_of(&candidates, &mut searcher)?;
+    Ok(TrainPrediction { step: best, searched: candidates.len() > 1 })
+}
+
+fn ask_of<'a>(row: &TrainRow<'_>, model: &'a Model, chip: &Chip, defaults: &RowDefaults) -> TrainAsk<'a> {
+    let word = row.precision.trim();
+    let stated = word.parse::<DataType>().ok();
+    let format = stated.unwrap_or(if chip.year < defaults.bf16_from_year { DataType::Fp16 } else { DataType::Bf16 });
+    let whole = [row.tensor_parallel, row.pipeline_parallel, row.expert_parallel].iter().all(|d| *d == Some(1));
+    let kernels = row.kernels.unwrap_or(match format {
+        DataType::Fp16 => Kernels::Plain,
+        DataType::Bf16 if whole => Kernels::Eager,
+        _ => Kernels::Fused,
+    });
+    let gradient = if word.starts_with("amp") { DataType::Fp32 } else { Precision::uniform(format).residual };
+    let sequence = row.sequence.unwrap_or(defaults.sequence).max(1);
+    let replicas = row.data_parallel.or_else(|| data_of(row)).or(row.chips).unwrap_or(1);
+    let stages = row.pipeline_parallel.unwrap_or(1);
+    let batch = defaults.batch_per_stage.saturating_mul(stages).saturating_mul(replicas);
+    TrainAsk {
+        model,
+        precision: Precision::uniform(format),
+        gradient,
+        global_batch: row.global_batch.unwrap_or(batch).max(1),
+        sequence,
+        kernels,
+    }
+}
+
+fn data_of(row: &TrainRow<'_>) -> Option<u64> {
+    let model_chips = row.tensor_parallel?.saturating_mul(row.pipeline_parallel?).saturating_mul(row.context_parallel.unwrap_or(1));
+    row.chips.map(|n| n / model_chips.max(1))
+}
+
+/// All ways to spread the job that agree with the stated columns.
+fn candidates(row: &TrainRow<'_>, ask: &TrainAsk<'_>, domain: u64) -> Fit<Vec<Layout>> {
+    let data = row.data_parallel.or_else(|| data_of(row));
+    if let (Some(tensor), Some(pipeline), Some(data)) = (row.tensor_parallel, row.pipeline_parallel, data) {
+        return Ok(on_grid(row, [tensor, pipeline, data, row.context_parallel.unwrap_or(1)], ask));
+    }
+    let chips = row.chips.ok_or(TrainMisfit::Blank("n_accel"))?;
+    let limits = SearchLimits {
+        tensor_parallel: row.tensor_parallel.unwrap_or(SearchLimits::WIDE.tensor_parallel),
+        pipeline_parallel: row.pipeline_parallel.unwrap_or(SearchLimits::WIDE.pipeline_parallel),
+        ..SearchLimits::WIDE
+    };
+    let agrees = |stated: Option<u64>, degree: u64| stated.is_none_or(|s| s == degree);
+    let mut out = Vec::new();
+    for grid in grids(ask, chips, domain.max(row.tensor_parallel.unwrap_or(1)), &limits) {
+        let [tensor, pipeline, data, context] = grid;
+        let stated = agrees(row.tensor_parallel, tensor) && agrees(row.pipeline_parallel, pipeline);
+        let stated = stated && agrees(row.data_parallel, data) && agrees(row.context_parallel, context);
+        if stated && data <= ask.global_batch && ask.global_batch.is_multiple_of(data) {
+            out.extend(on_grid(row, grid, ask));
+        }
+    }
+    if out.is_empty() { Err(TrainMisfit::NoLayout { chips }) } else { Ok(out) }
+}
+
+/// The fastest candidate that fits; where none fits, the one that needs least memory (`fits` tells): the run of a table did take place.
+fn best_of(candidates: &[Layout], searcher: &mut Searcher<'_>) -> Fit<TrainStep> {
+    let mut best: Option<TrainStep> = None;
+    let mut misfit = TrainMisfit::Blank("layout");
+    for layout in candidates {
+        let step = match searcher.step_relieved(layout) {
+            Ok(step) => step,
+            Err(why) => {
+                misfit = why;
+                continue;
+            }
+        };
+        let better = best.is_none_or(|b| match (step.fits, b.fits) {
+            (true, true) => step.time < b.time,
+            (false, false) => step.memory.total() < b.memory.total(),
+            (fits, _) => fits,
+        });
+        if better {
+            best = Some(step);
+        }
+    }
+    best.ok_or(misfit)
+}
+
+fn on_grid(row: &TrainRow<'_>, grid: [u64; 4], ask: &TrainAsk<'_>) -> Vec<Layout> {
+    const MICRO_BATCH_MAX: u64 = 64;
+    let [tensor, pipeline, data, context] = grid;
+    let per_replica = (ask.global_batch / data.max(1)).max(1);
+    let micro = match row.micro_batch {
+        Some(m) => vec![m],
+        None => (1..=MICRO_BATCH_MAX).filter(|m| per_replica.is_multiple_of(*m)).collect(),
+    };
+    let sequence_parallel = tensor > 1 && row.sequence_parallel.unwrap_or(ask.kernels != Kernels::Plain);
+    let shardings: &[StateSharding] = match ask.kernels {
+        Kernels::Eager => &[StateSharding::Full],
+        Kernels::Fused if pipeline == 1 => &[StateSharding::Optimizer, StateSharding::Full],
+        _ => &[StateSharding::Optimizer],
+    };
+    let recomputes = row.recompute.map_or(choices(ask.kernels, sequence_parallel).to_vec(), |r| vec![r]);
+    let group = tensor.saturating_mul(data).saturating_mul(context);
+    let experts = match row.expert_parallel {
+        Some(e) => vec![e],
+        None => (1..=experts(ask).min(group)).filter(|e| experts(ask).is_multiple_of(*e) && group.is_multiple_of(*e)).collect(),
+    };
+    let base = Layout {
+        tensor_parallel: tensor,
+        pipeline_parallel: pipeline,
+        data_parallel: data,
+        context_parallel: context,
+        sequence_parallel,
+        ..Layout::ONE
+    };
+    let mut out = Vec::new();
+    for (&micro_batch, &expert_parallel) in micro.iter().flat_map(|m| experts.iter().map(move |e| (m, e))) {
+        for virtual_stages in chunks(row, ask, pipeline, per_replica / micro_batch.max(1)) {
+            for &recompute in &recomputes {
+                let layout = Layout { micro_batch, expert_parallel, virtual_stages, recompute, ..base };
+                out.extend(shardings.iter().map(|&sharding| Layout { sharding, ..layout }));
+            }
+        }
+    }
+    out
+}
+
+/// Chunks per stage: as stated, else all that divide the layers, or the layers with embedding and head as two more, while microbatches fill the
+/// stages.
+fn chunks(row: &TrainRow<'_>, ask: &TrainAsk<'_>, pipeline: u64, microbatches: u64) -> Vec<u64> {
+    const CHUNKS_MAX: u64 = 16;
+    let depth = ask.model.layers.len() as u64;
+    match row.virtual_stages {
+        Some(v) => vec![v],
+        None if pipeline > 1 && microbatches.is_multiple_of(pipeline) => {
+            let even = |chunks: u64| depth.is_multiple_of(chunks) || (depth + 2).is_multiple_of(chunks);
+            (1..=CHUNKS_MAX).filter(|v| *v == 1 || even(v.saturating_mul(pipeline))).collect()
+        }
+        None => vec![1],
+    }
+}
+
+/// A model from the shape columns.
+///
+/// # Errors
+/// `Blank` when neither the shape nor the number of parameters is there.
+pub fn shape(row: &TrainRow<'_>, defaults: &RowDefaults) -> Fit<Model> {
+    let (hidden, layers) = match (row.hidden, row.layers) {
+        (Some(h), Some(l)) => (h, l),
+        _ => shape_of_parameters(row.parameters.ok_or(TrainMisfit::Blank("shape"))?, defaults),
+    };
+    let heads = row.heads.unwrap_or(hidden / defaults.head_width.max(1)).max(1);
+    let ffn = row.ffn.unwrap_or(hidden.saturating_mul(4));
+    let gated = ffn != hidden.saturating_mul(4);
+    let vocabulary = row.vocabulary.unwrap_or(if gated { defaults.gated_vocabulary } else { defaults.plain_vocabulary });
+    let sequence = row.sequence.unwrap_or(defaults.sequence);
+    let widths = DenseShape {
+        layers: layers.min(defaults.layers_max),
+        hidden,
+        heads,
+        kv_heads: row.kv_heads.unwrap_or(heads),
+        ffn,
+        vocabulary,
+        learned_positions: if gated { 0 } else { sequence },
+        llama: gated,
+    };
+    Ok(Model { max_context: sequence, ..widths.model("") })
+}
+
+/// `12·L·h² = P` with `h = aspect·L`, rounded to whole heads.
+fn shape_of_parameters(parameters: f64, defaults: &RowDefaults) -> (u64, u64) {
+    const PER_LAYER: u32 = 12;
+    let per_layer = f64::from(PER_LAYER);
+    let hidden = (parameters.max(1.0) * defaults.aspect / per_layer).cbrt();
+    let heads = (hidden / defaults.head_width as f64).round().max(1.0);
+    let hidden = heads * defaults.head_width as f64;
+    let layers = (parameters / (per_layer * hidden * hidden)).round().max(1.0);
+    (hidden as u64, layers as u64)
+}

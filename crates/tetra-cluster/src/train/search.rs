@@ -1,0 +1,410 @@
+//! Exhaustive search of training layouts on `n` chips, and the smallest `n` that trains in a given time.
+//!
+//! Space: every tensor × pipeline × data × context × expert split whose product is `n`, microbatch, recomputation, chunks per stage and state
+//! sharding. Ops are timed once per (tensor, context, expert, microbatch); all else is arithmetic on their sums.
+//!
+//! Leaves out: microbatches that do not divide a replica's batch, tensor groups that span domains.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tetra_chip::{Chip, FixedState, OpTimer};
+use tetra_quantity::{Seconds, Tokens};
+use tetra_workload::FeedForward;
+
+use crate::constants::ClusterConstants;
+use crate::goodput::{Goodput, of_job};
+use crate::network::Network;
+use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::layout::{Layout, Recompute, StateSharding};
+use crate::train::memory::checkpoint_bytes;
+use crate::train::misfit::{Fit, TrainMisfit};
+use crate::train::piece::Pieces;
+use crate::train::step::{TrainStep, check, model_flop, peak_flop_per_second, step_of_pieces};
+
+/// What the search may try.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct SearchLimits {
+    /// Largest tensor-parallel degree, and never more than a domain.
+    pub tensor_parallel: u64,
+    /// Largest number of stages.
+    pub pipeline_parallel: u64,
+    /// Largest context-parallel degree.
+    pub context_parallel: u64,
+    /// Largest expert-parallel degree.
+    pub expert_parallel: u64,
+    /// Largest microbatch.
+    pub micro_batch: u64,
+    /// Most chunks per stage.
+    pub virtual_stages: u64,
+    /// Fewest tokens of a sequence on one chip.
+    pub context_tokens: u64,
+    /// Only powers of two for degrees of tensor, context and expert parallelism.
+    pub powers_of_two: bool,
+}
+
+impl SearchLimits {
+    /// Everything that people run.
+    pub const WIDE: Self = Self {
+        tensor_parallel: 64,
+        pipeline_parallel: 128,
+        context_parallel: 64,
+        expert_parallel: 256,
+        micro_batch: 64,
+        virtual_stages: 16,
+        context_tokens: 1024,
+        powers_of_two: false,
+    };
+    /// A small space for inner loops.
+    pub const NARROW: Self = Self {
+        tensor_parallel: 16,
+        pipeline_parallel: 32,
+        context_parallel: 4,
+        expert_parallel: 64,
+        micro_batch: 2,
+        virtual_stages: 8,
+        context_tokens: 2048,
+        powers_of_two: true,
+    };
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct TrainFound {
+    /// The fastest step that fits.
+    pub best: TrainStep,
+    /// Layouts priced.
+    pub tried: u64,
+    /// Of those, layouts that did not fit the memory.
+    pub too_large: u64,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct TrainRun {
+    /// Chips.
+    pub chips: u64,
+    /// The step.
+    pub step: TrainStep,
+    /// Failures and checkpoints.
+    pub goodput: Goodput,
+    /// Time of the run.
+    pub time: Seconds,
+}
+
+type Key = (u64, u64, u64, u64, bool);
+
+/// Prices layouts of one job on one chip and remembers op sums.
+pub struct Searcher<'a> {
+    ask: TrainAsk<'a>,
+    chip: &'a Chip,
+    timer: &'a dyn OpTimer,
+    network: &'a Network,
+    constants: &'a ClusterConstants,
+    pieces: HashMap<Key, Fit<Rc<Pieces>>, FixedState>,
+}
+
+impl<'a> Searcher<'a> {
+    /// A searcher that has seen nothing.
+    pub fn new(ask: TrainAsk<'a>, chip: &'a Chip, timer: &'a dyn OpTimer, network: &'a Network, constants: &'a ClusterConstants) -> Self {
+        Self { ask, chip, timer, network, constants, pieces: HashMap::default() }
+    }
+
+    /// What is asked.
+    pub fn ask(&self) -> &TrainAsk<'a> {
+        &self.ask
+    }
+
+    /// Prices one layout even when its memory does not fit.
+    ///
+    /// # Errors
+    /// Why the layout cannot be run on any memory.
+    pub fn step_unbound(&mut self, layout: &Layout) -> Fit<TrainStep> {
+        check(&self.ask, layout)?;
+        let key = (layout.tensor_parallel, layout.context_parallel, layout.expert_parallel, layout.micro_batch, layout.sequence_parallel);
+        let pieces = match self.pieces.get(&key) {
+            Some(known) => known.clone()?,
+            None => {
+                let made = Pieces::of(&self.ask, self.chip, self.timer, self.network, layout, &self.constants.train).map(Rc::new);
+                self.pieces.insert(key, made.clone());
+                made?
+            }
+        };
+        step_of_pieces(&self.ask, self.chip, self.timer, self.network, layout, self.constants, &pieces)
+    }
+
+    /// The same; when `recompute` is `Layers`, with as few recomputed layers as the memory allows.
+    ///
+    /// # Errors
+    /// Why the layout cannot be run on any memory.
+    pub fn step_relieved(&mut self, layout: &Layout) -> Fit<TrainStep> {
+        if !matches!(layout.recompute, Recompute::Layers(_)) {
+            return self.step_unbound(layout);
+        }
+        let none = self.step_unbound(&Layout { recompute: Recompute::None, ..*layout })?;
+        if none.fits {
+            return Ok(none);
+        }
+        let full = self.step_unbound(&Layout { recompute: Recompute::Full, ..*layout })?;
+        if !full.fits {
+            return Ok(full);
+        }
+        let (need, least, have) = (none.memory.total().value(), full.memory.total().value(), self.chip.memory.hbm.value());
+        let per_stage = (self.ask.model.layers.len() as u64).div_ceil(layout.pipeline_parallel.max(1));
+        let layers = ((need - have) / (need - least).max(1.0) * per_stage as f64).ceil().max(1.0) as u64;
+        for recomputed in layers..per_stage.min(layers.saturating_add(2)) {
+            let step = self.step_unbound(&Layout { recompute: Recompute::Layers(recomputed), ..*layout })?;
+            if step.fits {
+                return Ok(step);
+            }
+        }
+        Ok(full)
+    }
+
+    /// Prices one layout.
+    ///
+    /// # Errors
+    /// Why the layout does not fit.
+    pub fn step(&mut self, layout: &Layout) -> Fit<TrainStep> {
+        let step = self.step_relieved(layout)?;
+        step.misfit(self.chip).map_or(Ok(step), Err)
+    }
+
+    /// The fastest layout on `chips` chips.
+    ///
+    /// # Errors
+    /// `NoLayout`, or a misfit that all layouts share.
+    pub fn best(&mut self, chips: u64, limits: &SearchLimits) -> Fit<TrainFound> {
+        let (mut best, mut tried, mut too_large): (Option<TrainStep>, u64, u64) = (None, 0, 0);
+        for layout in layouts(&self.ask, chips, self.network.domain, limits) {
+            let Ok(step) = self.step_relieved(&layout) else { continue };
+            tried += 1;
+            if !step.fits {
+                too_large += 1;
+            } else if best.is_none_or(|b| step.time < b.time) {
+                best = Some(step);
+            }
+        }
+        best.map(|best| TrainFound { best, tried, too_large }).ok_or(TrainMisfit::NoLayout { chips })
+    }
+
+    /// Goodput and duration of a run of `tokens` with a given step.
+    pub fn run(&self, step: &TrainStep, tokens: Tokens) -> TrainRun {
+        let chips = step.layout.chips();
+        let state = checkpoint_bytes(self.ask.model, &step.layout, &self.constants.train);
+        let goodput = of_job(chips, state, &self.constants.failures);
+        let rate = step.tokens_per_second_per_chip * chips as f64 * goodput.goodput;
+        let time = Seconds(tokens.value() / rate.max(f64::MIN_POSITIVE));
+        TrainRun { chips, step: *step, goodput, time }
+    }
+
+    /// The fewest chips that train `tokens` within `limit`: for every way to split one replica, the fewest replicas. The batch asked is a
+    /// ceiling: it is lowered to a multiple of replicas and stages.
+    ///
+    /// # Errors
+    /// `NoSize` when no number of chips up to `most` does.
+    pub fn smallest(&mut self, tokens: Tokens, limit: Seconds, most: u64, limits: &SearchLimits) -> Fit<TrainRun> {
+        let replicas = counts(self.ask.global_batch);
+        let peak = peak_flop_per_second(self.chip, self.ask.precision.weights.mac());
+        let flop = model_flop(self.ask.model, self.ask.global_batch, self.ask.sequence) * tokens.value() / self.ask.tokens().max(1.0);
+        let floor = (flop / (peak * limit.value())).max(1.0);
+        let mut found: Option<TrainRun> = None;
+        for [tensor, context, pipeline] in splits(&self.ask, self.network.domain, limits) {
+            let group = tensor * context * pipeline;
+            let bound = found.map_or(most, |f| f.chips.min(most));
+            let low = replicas.partition_point(|&d| ((group.saturating_mul(d)) as f64) < floor);
+            let high = replicas.partition_point(|&d| group.saturating_mul(d) <= bound);
+            let better = self.fewest_replicas([tensor, pipeline, context], &replicas[low.min(high)..high], (tokens, limit), limits);
+            found = match (found, better) {
+                (Some(f), Some(b)) => Some(if (b.chips, b.time.value()) < (f.chips, f.time.value()) { b } else { f }),
+                (f, b) => f.or(b),
+            };
+        }
+        found.ok_or(TrainMisfit::NoSize { chips: most })
+    }
+
+    /// More replicas never train slower, so the fewest are found by halving.
+    fn fewest_replicas(
+        &mut self,
+        [tensor, pipeline, context]: [u64; 3],
+        replicas: &[u64],
+        (tokens, limit): (Tokens, Seconds),
+        limits: &SearchLimits,
+    ) -> Option<TrainRun> {
+        let (mut low, mut high, mut found) = (0, replicas.len(), None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let data = replicas[middle];
+            let asked = self.ask.global_batch;
+            self.ask.global_batch = rounded(asked, data, pipeline);
+            let step = self.fastest([tensor, pipeline, data, context], limits);
+            self.ask.global_batch = asked;
+            let run = step.map(|s| self.run(&s, tokens)).filter(|r| r.time <= limit);
+            if run.is_some() {
+                (found, high) = (run, middle);
+            } else {
+                low = middle + 1;
+            }
+        }
+        found
+    }
+
+    /// The fastest layout that fits with a given tensor, pipeline, data and context degree.
+    fn fastest(&mut self, [tensor, pipeline, data, context]: [u64; 4], limits: &SearchLimits) -> Option<TrainStep> {
+        let mut list = Vec::new();
+        on_grid(&self.ask, [tensor, pipeline, data, context], limits, &mut list);
+        let mut best: Option<TrainStep> = None;
+        for layout in &list {
+            let Ok(step) = self.step_relieved(layout) else { continue };
+            if step.fits && best.is_none_or(|b| step.time < b.time) {
+                best = Some(step);
+            }
+        }
+        best
+    }
+}
+
+/// Ways to split one replica: tensor, context and pipeline degree. Stages divide the layers, or the layers with embedding and head as two more.
+fn splits(ask: &TrainAsk<'_>, domain: u64, limits: &SearchLimits) -> Vec<[u64; 3]> {
+    let depth = ask.model.layers.len() as u64;
+    let stages = |p: &u64| depth.is_multiple_of(*p) || (depth + 2).is_multiple_of(*p);
+    let powers = |most: u64| (0..u64::BITS - 1).map(|i| 1u64 << i).take_while(move |x| *x <= most);
+    let mut out = Vec::new();
+    for tensor in powers(limits.tensor_parallel.min(domain)) {
+        for context in powers(most_context(ask, limits)) {
+            out.extend((1..=limits.pipeline_parallel.min(depth)).filter(stages).map(|p| [tensor, context, p]));
+        }
+    }
+    out
+}
+
+/// All layouts of the space on exactly `chips` chips; none beyond 16 million chips.
+pub fn layouts(ask: &TrainAsk<'_>, chips: u64, domain: u64, limits: &SearchLimits) -> Vec<Layout> {
+    let mut out = Vec::new();
+    for grid in grids(ask, chips, domain, limits) {
+        on_grid(ask, grid, limits, &mut out);
+    }
+    out
+}
+
+/// Tensor, pipeline, data and context degrees whose product is `chips`.
+pub(crate) fn grids(ask: &TrainAsk<'_>, chips: u64, domain: u64, limits: &SearchLimits) -> Vec<[u64; 4]> {
+    const CHIPS_MAX: u64 = 1 << 24;
+    let mut out = Vec::new();
+    if chips > CHIPS_MAX {
+        return out;
+    }
+    let pow = |x: &u64| !limits.powers_of_two || x.is_power_of_two();
+    for tensor in divisors(chips).into_iter().filter(|&t| t <= limits.tensor_parallel.min(domain)).filter(pow) {
+        for context in divisors(chips / tensor).into_iter().filter(|&c| c <= most_context(ask, limits)).filter(pow) {
+            let left = chips / tensor / context;
+            out.extend(divisors(left).into_iter().filter(|&p| p <= limits.pipeline_parallel).map(|p| [tensor, p, left / p, context]));
+        }
+    }
+    out
+}
+
+/// Replica counts worth trying: all up to eight, then four per doubling.
+fn counts(most: u64) -> Vec<u64> {
+    let (mut out, mut count, mut step) = (Vec::new(), 1u64, 1u64);
+    while count <= most && out.len() < u64::BITS as usize * 4 {
+        out.push(count);
+        if count >= 8 * step {
+            step *= 2;
+        }
+        count = count.saturating_add(step);
+    }
+    out
+}
+
+/// The largest batch up to `batch` that `data` replicas split evenly, into whole rounds of the pipeline where that is possible.
+fn rounded(batch: u64, data: u64, pipeline: u64) -> u64 {
+    let round = data.saturating_mul(pipeline);
+    if batch >= round { batch / round * round } else { batch / data * data }
+}
+
+/// All layouts with a given tensor, pipeline, data and context degree.
+fn on_grid(ask: &TrainAsk<'_>, [tensor, pipeline, data, context]: [u64; 4], limits: &SearchLimits, out: &mut Vec<Layout>) {
+    if pipeline > ask.model.layers.len() as u64 || data > ask.global_batch || !ask.global_batch.is_multiple_of(data) {
+        return;
+    }
+    let group = tensor * context * data;
+    for expert in divisors(experts(ask)).into_iter().filter(|&e| e <= limits.expert_parallel && group.is_multiple_of(e)) {
+        if !limits.powers_of_two || expert.is_power_of_two() {
+            inner(ask, [tensor, pipeline, data, context, expert], limits, out);
+        }
+    }
+}
+
+fn most_context(ask: &TrainAsk<'_>, limits: &SearchLimits) -> u64 {
+    limits.context_parallel.min(ask.sequence / limits.context_tokens.max(1)).max(1)
+}
+
+/// Routed experts of a layer, 1 without.
+pub(crate) fn experts(ask: &TrainAsk<'_>) -> u64 {
+    let of = |f: &FeedForward| if let FeedForward::Experts { experts, .. } = f { *experts } else { 1 };
+    ask.model.layers.iter().map(|l| of(&l.feed_forward)).max().unwrap_or(1)
+}
+
+/// Recomputations worth trying; `Layers(0)` stands for as many layers as memory asks. The attention core alone is worth it when its scores go
+/// through memory, and came together with sequence parallelism (arXiv 2205.05198).
+pub(crate) fn choices(kernels: Kernels, sequence_parallel: bool) -> &'static [Recompute] {
+    match kernels {
+        Kernels::Plain if sequence_parallel => &[Recompute::None, Recompute::Selective, Recompute::Full],
+        Kernels::Plain => &[Recompute::None, Recompute::Full],
+        _ => &[Recompute::Layers(0)],
+    }
+}
+
+fn inner(ask: &TrainAsk<'_>, [tensor, pipeline, data, context, expert]: [u64; 5], limits: &SearchLimits, out: &mut Vec<Layout>) {
+    let per_replica = ask.global_batch / data;
+    let depth = ask.model.layers.len() as u64;
+    for micro_batch in (0..u64::BITS).map(|i| 1u64 << i).take_while(|m| *m <= limits.micro_batch).filter(|m| per_replica.is_multiple_of(*m))
+    {
+        for virtual_stages in 1..=limits.virtual_stages.min(depth / pipeline) {
+            let chunks = pipeline * virtual_stages;
+            let even = depth.is_multiple_of(chunks) || (depth + 2).is_multiple_of(chunks);
+            let interleaves = pipeline > 1 && even && (per_replica / micro_batch).is_multiple_of(pipeline);
+            if virtual_stages > 1 && !interleaves {
+                continue;
+            }
+            for &recompute in choices(ask.kernels, tensor > 1) {
+                for sharding in [StateSharding::Optimizer, StateSharding::Full] {
+                    if sharding == StateSharding::Full && (pipeline > 1 || data * context == 1) {
+                        continue;
+                    }
+                    out.push(Layout {
+                        tensor_parallel: tensor,
+                        pipeline_parallel: pipeline,
+                        data_parallel: data,
+                        context_parallel: context,
+                        expert_parallel: expert,
+                        virtual_stages,
+                        micro_batch,
+                        recompute,
+                        sequence_parallel: tensor > 1,
+                        sharding,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Divisors in ascending order.
+pub(crate) fn divisors(n: u64) -> Vec<u64> {
+    let mut small = Vec::new();
+    let mut large = Vec::new();
+    let mut d = 1u64;
+    while d.saturating_mul(d) <= n {
+        if n.is_multiple_of(d) {
+            small.push(d);
+            if d != n / d {
+                large.push(n / d);
+            }
+        }
+        d += 1;
+    }
+    small.extend(large.into_iter().rev());
+    small
+}
