@@ -1,0 +1,93 @@
+//! What the market says: prices and rents of chips on sale, their value later, lead times, the price of not serving.
+//!
+//! Between the ages for which a value is known it falls exponentially; after the last it goes on falling at the last rate.
+
+use std::collections::BTreeMap;
+
+use tetra_quantity::{DataError, MONTH_S, Seconds, Tables, Usd, UsdPerSecond};
+use tetra_site::PriceBasis;
+
+/// Prices, rents and residual values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Market {
+    /// Price of one chip by the name the market uses, and what that price holds.
+    pub prices: BTreeMap<String, (Usd, PriceBasis)>,
+    /// Rent of one chip, with everything around it.
+    pub rents: BTreeMap<String, UsdPerSecond>,
+    /// Age in months and share of the price, in order of age.
+    pub residual: Vec<(f64, f64)>,
+    /// Value of an own chip over that of a bought one of the same age.
+    pub own_chip_share: f64,
+    /// Months over which a facility loses its value.
+    pub facility_life_months: f64,
+    /// Months from order of a bought chip to service.
+    pub gpu_lead_months: u32,
+    /// Years over which servers and network are paid off in a chip-hour.
+    pub it_life_years: f64,
+    /// Chips in one server.
+    pub chips_per_server: u64,
+    /// Dollars per output token that is not served.
+    pub penalty_usd_per_token: f64,
+}
+
+impl Market {
+    /// Reads the rows of `market.csv`.
+    ///
+    /// # Errors
+    /// A missing row or a wrong unit.
+    pub fn from_tables(tables: &Tables) -> Result<Self, DataError> {
+        let mut residual = Vec::new();
+        for row in tables.item("residual") {
+            let age = row.parameter.strip_prefix("after_").and_then(|p| p.strip_suffix("_months")).and_then(|p| p.parse::<f64>().ok());
+            if let Some(age) = age {
+                residual.push((age, tables.number("residual", &row.parameter, "1")?));
+            }
+        }
+        residual.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let months = |item: &str, parameter: &str| tables.quantity::<Seconds>(item, parameter).map(|s| s.value() / MONTH_S);
+        let mut prices = BTreeMap::new();
+        for (item, basis) in
+            [("price_package", PriceBasis::Package), ("price_module", PriceBasis::Module), ("price_server", PriceBasis::Server)]
+        {
+            for row in tables.item(item) {
+                prices.insert(row.parameter.clone(), (tables.quantity::<Usd>(item, &row.parameter)?, basis));
+            }
+        }
+        let mut rents = BTreeMap::new();
+        for row in tables.item("rent") {
+            rents.insert(row.parameter.clone(), tables.quantity::<UsdPerSecond>("rent", &row.parameter)?);
+        }
+        Ok(Self {
+            prices,
+            rents,
+            residual,
+            own_chip_share: tables.number("residual", "own_chip_share", "1")?,
+            facility_life_months: months("residual", "facility_life")?,
+            gpu_lead_months: months("gpu", "lead_time")?.round().clamp(0.0, 1e6) as u32,
+            it_life_years: tables.number("server", "life", "years")?,
+            chips_per_server: tables.number("server", "chips", "count")?.clamp(1.0, 1e6) as u64,
+            penalty_usd_per_token: tables.number("unmet", "penalty", "USD/Mtokens")? / 1e6,
+        })
+    }
+
+    /// Share of its price that a chip on sale is worth at `age` months.
+    pub fn residual_at(&self, age: f64) -> f64 {
+        let Some(after) = self.residual.iter().position(|&(a, _)| a >= age) else { return self.residual_beyond(age) };
+        let (b, y) = self.residual[after];
+        let (a, x) = self.residual[after.saturating_sub(1)];
+        if b <= a || x <= 0.0 || y <= 0.0 { y } else { x * (y / x).powf(((age - a) / (b - a)).clamp(0.0, 1.0)) }
+    }
+
+    fn residual_beyond(&self, age: f64) -> f64 {
+        match *self.residual.as_slice() {
+            [.., (a, x), (b, y)] if b > a && x > 0.0 && y > 0.0 => y * (y / x).powf((age - b) / (b - a)),
+            [.., (_, y)] => y,
+            [] => 0.0,
+        }
+    }
+
+    /// Share of its price that a facility is worth at `age` months.
+    pub fn facility_residual_at(&self, age: f64) -> f64 {
+        if self.facility_life_months > 0.0 { (1.0 - age / self.facility_life_months).max(0.0) } else { 0.0 }
+    }
+}

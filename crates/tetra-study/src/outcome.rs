@@ -1,0 +1,98 @@
+//! What an option comes to over the horizon: money, machines and met demand by month, from a plan or, without one, from the closed form.
+
+use tetra_quantity::PerYear;
+
+use crate::cashflow::{Ledger, LineKind};
+#[cfg(not(feature = "plan"))]
+use crate::evaluate::{Found, Setting};
+
+/// An option over the horizon.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// All payments.
+    pub ledger: Ledger,
+    /// Chips of the option's own kind that stand, by month.
+    pub own: Vec<f64>,
+    /// Bought machines of the bridge that stand, by month.
+    pub bought: Vec<f64>,
+    /// Rented machines, by month.
+    pub rented: Vec<f64>,
+    /// Chips of the own kind that would serve all demand, by month.
+    pub needed: Vec<f64>,
+    /// Share of the demand that is served by standing or rented machines, by month.
+    pub served: Vec<f64>,
+    /// Month (1 = first) in which the own kind serves first.
+    pub first_month: Option<u32>,
+    /// Month from which all demand is met to the end.
+    pub full_month: Option<u32>,
+    /// IT power at the end, watts.
+    pub it_w: f64,
+    /// IT power at the end by place, watts.
+    pub it_w_by_place: Vec<f64>,
+    /// The plan, if there is one.
+    #[cfg(feature = "plan")]
+    pub plan: Option<Box<tetra_plan::Plan>>,
+}
+
+impl Outcome {
+    /// Present value of all payments, dollars.
+    pub fn payments(&self, rate: PerYear) -> f64 {
+        self.ledger.present_value(rate).value()
+    }
+
+    /// Undiscounted capital, dollars.
+    pub fn capex(&self) -> f64 {
+        self.ledger.total(LineKind::Capex).value()
+    }
+
+    /// Running cost of the last twelve months, dollars.
+    pub fn opex_per_year(&self) -> f64 {
+        let months = self.ledger.months;
+        let span = months.min(12);
+        let total = self.ledger.total_in(LineKind::Opex, months - span..months).value();
+        if span > 0 { total * 12.0 / span as f64 } else { 0.0 }
+    }
+
+    /// The outcome of the closed form: nothing is in short supply.
+    #[cfg(not(feature = "plan"))]
+    pub fn of_estimate(found: &Found, setting: &Setting<'_>) -> Self {
+        let e = &found.estimate;
+        let months = e.own.len();
+        let last = |v: &[f64]| v.last().copied().unwrap_or(0.0);
+        let bridge_w = setting.bridge.as_ref().map_or(0.0, |b| last(&e.bought) * b.unit.it_w);
+        let own_w = last(&e.own) * found.standing.unit.it_w;
+        let mut by_place = vec![0.0; setting.places.len()];
+        let all: f64 = found.standing.stands.iter().map(|s| s.chips).sum();
+        for s in &found.standing.stands {
+            by_place[s.place] += (own_w + bridge_w) * s.chips / all.max(f64::MIN_POSITIVE);
+        }
+        Self {
+            ledger: e.ledger.clone(),
+            own: e.own.clone(),
+            bought: e.bought.clone(),
+            rented: e.rented.clone(),
+            needed: found.need.clone(),
+            served: e.unmet.iter().map(|u| 1.0 - u).collect(),
+            first_month: first(&e.own),
+            full_month: full_from(&e.unmet, months),
+            it_w: own_w + bridge_w,
+            it_w_by_place: by_place,
+            #[cfg(feature = "plan")]
+            plan: None,
+        }
+    }
+}
+
+/// Month (1 = first) in which something stands first.
+pub fn first(standing: &[f64]) -> Option<u32> {
+    standing.iter().position(|n| *n > 0.0).and_then(|m| u32::try_from(m + 1).ok())
+}
+
+/// Month (1 = first) from which nothing is unmet to the end.
+#[cfg(not(feature = "plan"))]
+pub fn full_from(unmet: &[f64], months: usize) -> Option<u32> {
+    /// Shares below this are rounding.
+    const ROUNDING: f64 = 1e-6;
+    let last_short = unmet.iter().rposition(|u| *u > ROUNDING).map_or(0, |m| m + 1);
+    (last_short < months).then(|| u32::try_from(last_short + 1).unwrap_or(u32::MAX))
+}

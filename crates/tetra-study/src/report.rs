@@ -1,0 +1,330 @@
+//! What a run answers: the JSON of `out/report.json` and everything that the page shows. Found, never given.
+
+use serde::Serialize;
+
+/// A number with its range and unit. Until draws exist `low` and `high` equal `value`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure<T = f64> {
+    /// Median.
+    pub value: T,
+    /// P10.
+    pub low: T,
+    /// P90.
+    pub high: T,
+    /// Unit.
+    pub unit: &'static str,
+}
+
+impl<T: Clone> Figure<T> {
+    /// A figure without a range.
+    pub fn exact(value: T, unit: &'static str) -> Self {
+        Self { low: value.clone(), high: value.clone(), value, unit }
+    }
+}
+
+/// The answer of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The study's frame in words.
+    pub frame: Frame,
+    /// The sentence.
+    pub verdict: Verdict,
+    /// Build and every GPU that it is compared with.
+    pub options: Vec<OptionFigures>,
+    /// What the search found.
+    pub search: SearchReport,
+    /// The chosen chip.
+    pub chip: ChipReport,
+    /// How the options serve and train.
+    pub services: Vec<ServiceReport>,
+    /// Month by month, per option.
+    pub months: Vec<MonthsReport>,
+    /// Money flows of Build: from, to, present value.
+    pub money: Vec<Flow>,
+    /// The supply plan of Build; absent without the feature `plan`.
+    pub plan: Option<PlanReport>,
+    /// Sites with what they take.
+    pub sites: Vec<SiteReport>,
+    /// What each residency rule costs, in words with a number.
+    pub residency: Vec<String>,
+    /// What is not modelled, in words.
+    pub not_modelled: Vec<String>,
+    /// Rows of the tables that the answer used.
+    pub numbers: Vec<NumberReport>,
+    /// Their sources.
+    pub sources: Vec<SourceReport>,
+}
+
+/// Whether a value of JSON is of a kind.
+type IsKind = fn(&serde_json::Value) -> bool;
+
+/// Parts without which the page cannot be drawn: the kind of each as in `Report`.
+const PARTS: [(&str, IsKind); 7] = [
+    ("frame", serde_json::Value::is_object),
+    ("verdict", serde_json::Value::is_object),
+    ("options", serde_json::Value::is_array),
+    ("search", serde_json::Value::is_object),
+    ("chip", serde_json::Value::is_object),
+    ("months", serde_json::Value::is_array),
+    ("money", serde_json::Value::is_array),
+];
+
+/// The first part that a text of JSON lacks to be a report.
+pub fn lacks(value: &serde_json::Value) -> Option<&'static str> {
+    PARTS.iter().find(|(part, is)| !value.get(part).is_some_and(is)).map(|(part, _)| *part)
+}
+
+/// The study's frame.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Frame {
+    /// Study name.
+    pub study: String,
+    /// First month, `2027-01`.
+    pub start: String,
+    /// Months.
+    pub months: u32,
+    /// Discount rate per year.
+    pub discount_rate: f64,
+    /// Year of the dollars.
+    pub currency_year: u16,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// One sentence.
+    pub sentence: String,
+    /// P(build cheaper); null until draws exist.
+    pub probability_build_cheaper: Option<f64>,
+    /// What the sentence's certainty rests on, in words.
+    pub certainty: String,
+}
+
+/// Headline figures of one option.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OptionFigures {
+    /// `Build` or the GPU's name.
+    pub name: String,
+    /// Levelised cost of a million output tokens.
+    pub usd_per_million_output_tokens: Figure,
+    /// Capital over the horizon, undiscounted.
+    pub capex_usd: Figure,
+    /// Running cost in the last year, without the penalty for unmet demand.
+    pub opex_usd_per_year: Figure,
+    /// Chips in service at the end.
+    pub chips: Figure,
+    /// IT power at the end.
+    pub it_mw: Figure,
+    /// Days of one training run.
+    pub training_days: Figure,
+    /// Days of one training run on the chips that the cheapest option's training fleet would cost.
+    pub training_days_at_equal_spend: Figure,
+    /// Cost of one training run.
+    pub training_usd_per_run: Figure,
+    /// First month with own capacity in service (1 = the study's first); null when never.
+    pub first_month: Figure<Option<u32>>,
+    /// First month from which all demand is met; null when never.
+    pub full_month: Figure<Option<u32>>,
+    /// Carbon over the horizon, made and run.
+    pub kg_co2e: Figure,
+    /// Export class of the chip.
+    pub export_class: Figure<String>,
+    /// Why the option cannot meet the study, when it cannot.
+    pub misfits: Vec<String>,
+    /// What a reader of the figures must know, in words.
+    pub notes: Vec<String>,
+}
+
+/// What the search found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchReport {
+    /// Distinct chips in the declared grid.
+    pub grid: u64,
+    /// Evaluated on every service and the training run.
+    pub evaluated: u64,
+    /// Excluded by a bound.
+    pub excluded_by_bound: u64,
+    /// That do not fit.
+    pub misfit: u64,
+    /// The grid's axes, in words.
+    pub axes: Vec<(String, String)>,
+    /// Bounds used, with how many designs each excluded.
+    pub bounds: Vec<(String, u64)>,
+    /// Misfits by reason.
+    pub misfits: Vec<(String, u64)>,
+    /// Evaluated designs, or an even sample of them with every front member, for the scatter.
+    pub points: Vec<DesignPoint>,
+}
+
+/// A design in the scatter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DesignPoint {
+    /// Index in the grid.
+    pub id: u64,
+    /// The design in words: node, cores, arrays, memories, links.
+    pub design: String,
+    /// Levelised cost.
+    pub usd_per_million_output_tokens: f64,
+    /// Days of one training run.
+    pub training_days: f64,
+    /// Month of first volume.
+    pub first_month: u32,
+    /// Whether it lies on the exact Pareto front.
+    pub front: bool,
+    /// Whether it was planned.
+    pub planned: bool,
+    /// Whether it is the chosen one.
+    pub chosen: bool,
+}
+
+/// The chosen chip.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChipReport {
+    /// Name and value of each property, with unit.
+    pub properties: Vec<(String, String)>,
+    /// Width of one die in mm.
+    pub die_width_mm: f64,
+    /// Height of one die in mm.
+    pub die_height_mm: f64,
+    /// Rectangles that tile one die.
+    pub floor_plan: Vec<Rectangle>,
+    /// Parts of the unit cost in USD; they sum to it.
+    pub unit_cost: Vec<(String, f64)>,
+}
+
+/// A rectangle of the floor plan, in mm.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rectangle {
+    /// What lies there.
+    pub name: String,
+    /// Left edge.
+    pub x: f64,
+    /// Lower edge.
+    pub y: f64,
+    /// Width.
+    pub w: f64,
+    /// Height.
+    pub h: f64,
+}
+
+/// How one option serves one service, or trains.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServiceReport {
+    /// Option.
+    pub option: String,
+    /// Service or training run.
+    pub service: String,
+    /// Layout in words.
+    pub layout: String,
+    /// Name and value of each figure, with unit (`TTFT` `0.8 s`).
+    pub figures: Vec<(String, String)>,
+}
+
+/// Month by month.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MonthsReport {
+    /// Option.
+    pub option: String,
+    /// Cumulative discounted cost, USD.
+    pub cumulative_usd: Vec<f64>,
+    /// Own or bought chips in service.
+    pub chips: Vec<f64>,
+    /// Bridge GPUs in service, in chips of the option that they stand for.
+    pub bridge_chips: Vec<f64>,
+    /// Chips that the demand of the month needs.
+    pub needed_chips: Vec<f64>,
+}
+
+/// A flow of money.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Flow {
+    /// From.
+    pub from: String,
+    /// To.
+    pub to: String,
+    /// Present value.
+    pub usd: f64,
+}
+
+/// The supply plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanReport {
+    /// Bars of the Gantt.
+    pub bars: Vec<Bar>,
+    /// Bottlenecks with their shadow prices, in words.
+    pub bottlenecks: Vec<String>,
+    /// What each stress scenario costs and what relieves it, in words.
+    pub stress: Vec<String>,
+    /// Remarks: how many designs were planned, what the plan leaves out.
+    pub remarks: Vec<String>,
+}
+
+/// A bar of the Gantt; months count from 1, `to` is the last month of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bar {
+    /// Row of the Gantt.
+    pub lane: String,
+    /// What happens.
+    pub label: String,
+    /// First month (may lie before 1: decided before the start).
+    pub from: i32,
+    /// Last month.
+    pub to: i32,
+}
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SiteReport {
+    /// Name.
+    pub name: String,
+    /// Jurisdiction.
+    pub jurisdiction: String,
+    /// Month in which a hall built from month 1 is ready.
+    pub ready_month: u32,
+    /// IT power taken at the end, MW.
+    pub it_mw: f64,
+    /// Cap, MW of facility power; absent for none.
+    pub cap_mw: Option<f64>,
+    /// Annual PUE.
+    pub pue: f64,
+    /// Electricity, USD/kWh.
+    pub usd_per_kwh: f64,
+    /// Grid carbon, g/kWh.
+    pub g_per_kwh: f64,
+    /// Cost of a chip-hour of the chosen chip, USD.
+    pub usd_per_chip_hour: f64,
+}
+
+/// A row of the tables.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NumberReport {
+    /// `item.parameter`.
+    pub key: String,
+    /// Value.
+    pub value: f64,
+    /// P10.
+    pub low: f64,
+    /// P90.
+    pub high: f64,
+    /// Unit.
+    pub unit: String,
+    /// Key of the source.
+    pub source: String,
+    /// Whether the study replaced it.
+    pub overridden: bool,
+}
+
+/// A source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceReport {
+    /// Key.
+    pub key: String,
+    /// Title.
+    pub title: String,
+    /// Date.
+    pub date: String,
+    /// Link.
+    pub url: String,
+    /// Kind.
+    pub kind: &'static str,
+}

@@ -1,0 +1,62 @@
+//! Model error: a multiplicative log-normal discrepancy per mechanism, the same for every row, source, model and chip of a kind.
+//!
+//! `data/discrepancy.csv` holds, per mechanism, half of the 80 % interval of ln(measured/predicted). `scripts/widths` estimates it on the rows of the
+//! public tables: the largest of the 80 % quantiles found with each source left out in turn, all sources weighing the same, times `√(1 + 1/n)` for
+//! `n` sources.
+
+use tetra_quantity::{DataError, Tables};
+
+use super::row::Prediction;
+
+/// Half-widths of ln(measured/predicted) that hold 80 % of it, by mechanism.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelError {
+    /// Matrix products.
+    pub gemm: f64,
+    /// Attention.
+    pub attention: f64,
+    /// Vector ops.
+    pub vector: f64,
+    /// Collectives.
+    pub collective: f64,
+    /// Training step time.
+    pub training: f64,
+    /// Time to first token.
+    pub ttft: f64,
+    /// Time per output token.
+    pub tpot: f64,
+    /// Throughput of a service.
+    pub throughput: f64,
+    /// Factor on the width for chips of which no measurement was seen.
+    pub unseen_chip: f64,
+}
+
+impl ModelError {
+    /// Reads `discrepancy` rows.
+    ///
+    /// # Errors
+    /// A missing row or a wrong unit.
+    pub fn from_tables(tables: &Tables) -> Result<Self, DataError> {
+        let width = |mechanism: &str| tables.number("discrepancy", mechanism, "ln");
+        Ok(Self {
+            gemm: width("gemm")?,
+            attention: width("attention")?,
+            vector: width("vector")?,
+            collective: width("collective")?,
+            training: width("training")?,
+            ttft: width("ttft")?,
+            tpot: width("tpot")?,
+            throughput: width("throughput")?,
+            unseen_chip: tables.number("discrepancy", "unseen_chip", "factor")?,
+        })
+    }
+}
+
+/// A prediction with the interval of a mechanism.
+pub fn with_interval(value: f64, width: f64) -> Result<Prediction, String> {
+    if value > 0.0 && value.is_finite() {
+        Ok(Prediction { value, low: value * (-width).exp(), high: value * width.exp() })
+    } else {
+        Err("the prediction is not a positive number".into())
+    }
+}

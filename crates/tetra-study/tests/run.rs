@@ -1,0 +1,283 @@
+//! The main job on a small grid: the same answer for any number of threads, explanations that add up, laws of money.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tetra_quantity::TableText;
+use tetra_study::{Answer, InputTexts, Inputs, Node, Quiet, Study, read_study, run};
+
+struct Texts {
+    tables: BTreeMap<String, String>,
+    tomls: BTreeMap<String, String>,
+    chips: BTreeMap<String, String>,
+    models: BTreeMap<String, String>,
+    study: String,
+}
+
+fn folder(path: &str, extension: &str) -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let files = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == extension));
+    files.map(|p| (p.file_stem().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(p).unwrap())).collect()
+}
+
+impl Texts {
+    fn shipped() -> Self {
+        let study = include_str!("../../../studies/first/study.toml").replace("grid = \"wide\"", "grid = \"small\"");
+        assert!(study.contains("\"small\""));
+        Self {
+            tables: folder("data", "csv"),
+            tomls: folder("data", "toml"),
+            chips: folder("data/chips", "toml"),
+            models: folder("models", "json"),
+            study,
+        }
+    }
+
+    fn study(&self) -> Study {
+        read_study("study.toml", &self.study).map_err(|e| e.lines()).unwrap()
+    }
+
+    fn inputs(&self, study: &Study) -> Result<Inputs, Vec<String>> {
+        let pairs = |m: &'_ BTreeMap<String, String>| m.iter().map(|(n, t)| (n.clone(), t.clone())).collect::<Vec<_>>();
+        let (chips, models) = (pairs(&self.chips), pairs(&self.models));
+        let texts = InputTexts {
+            tables: self.tables.iter().map(|(name, text)| TableText { name, text }).collect(),
+            sources: &self.tomls["sources"],
+            sites: &self.tomls["sites"],
+            grids: &self.tomls["grids"],
+            suppliers: &self.tomls["suppliers"],
+            outages: &self.tomls["outages"],
+            chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
+            models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
+        };
+        Inputs::read("study.toml", &self.study, study, &texts).map_err(|e| e.lines())
+    }
+
+    fn answer(&self, study: &Study) -> Answer {
+        run("first", study, &self.inputs(study).unwrap(), &Quiet).unwrap()
+    }
+}
+
+#[test]
+fn the_same_bytes_for_any_number_of_threads() {
+    let texts = Texts::shipped();
+    let study = texts.study();
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| serde_json::to_string(&texts.answer(&study).report).unwrap())
+    };
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(5));
+}
+
+fn adds_up(node: &Node) {
+    if node.how.starts_with("sum") {
+        let sum: f64 = node.parts.iter().map(|p| p.value).sum();
+        assert!((sum - node.value).abs() <= 1e-9 * node.value.abs().max(1e-9), "{}: {sum} {}", node.name, node.value);
+    }
+    node.parts.iter().for_each(adds_up);
+}
+
+#[test]
+fn explanations_add_up_to_the_figures() {
+    let texts = Texts::shipped();
+    let answer = texts.answer(&texts.study());
+    assert!(answer.explanations.len() > 10);
+    answer.explanations.iter().for_each(adds_up);
+    for option in &answer.report.options {
+        let key = |what: &str| format!("{}.{what}", option.name.to_lowercase());
+        let found = |what: &str| tetra_study::explain(&answer.explanations, &key(what)).unwrap().value;
+        let near = |a: f64, b: f64| assert!((a - b).abs() <= 1e-6 * b.abs(), "{} {a} {b}", option.name);
+        near(found("usd_per_million_output_tokens"), option.usd_per_million_output_tokens.value);
+        near(found("capex_usd"), option.capex_usd.value);
+        near(found("chips"), option.chips.value);
+        near(found("frontier.days"), option.training_days.value);
+        assert!(option.training_days.value <= 90.0 && option.misfits.is_empty());
+    }
+    assert!(tetra_study::explain(&answer.explanations, "nothing").unwrap_err().contains(&"build.capex_usd"));
+}
+
+#[test]
+fn every_chip_of_the_grid_has_a_fate() {
+    let texts = Texts::shipped();
+    let answer = texts.answer(&texts.study());
+    let s = &answer.report.search;
+    assert_eq!(s.grid, s.evaluated + s.excluded_by_bound + s.misfit);
+    assert_eq!(answer.designs.len() as u64, s.grid);
+    assert_eq!(s.misfits.iter().map(|m| m.1).sum::<u64>(), s.misfit);
+    assert_eq!(s.bounds.iter().map(|b| b.1).sum::<u64>(), s.excluded_by_bound);
+    let flows = &answer.report.money;
+    let total =
+        |to_all: bool| flows.iter().filter(move |f| if to_all { f.to == "all payments" } else { f.from == "all payments" }).map(|f| f.usd);
+    assert!((total(true).sum::<f64>() - total(false).sum::<f64>()).abs() < 1e-6 * total(true).sum::<f64>());
+}
+
+#[test]
+fn all_money_twice_as_dear_doubles_every_cost_and_leaves_the_verdict() {
+    let texts = Texts::shipped();
+    let mut study = texts.study();
+    let plain = texts.answer(&study);
+    let inputs = texts.inputs(&study).unwrap();
+    let dollars = inputs.tables.rows().iter().filter(|r| ["USD", "EUR"].iter().any(|c| r.unit.contains(c)) && r.item != "currency");
+    study.overrides = dollars.map(|r| (r.key(), 2.0 * r.value)).collect();
+    let dear = texts.answer(&study);
+    let word = |a: &Answer| a.report.verdict.sentence.split(':').next().unwrap().to_owned();
+    assert_eq!(word(&plain), word(&dear));
+    for (a, b) in plain.report.options.iter().zip(&dear.report.options) {
+        let ratio = b.usd_per_million_output_tokens.value / a.usd_per_million_output_tokens.value;
+        assert!((ratio - 2.0).abs() < 0.03, "{}: {ratio}", a.name);
+        assert_eq!(a.training_days, b.training_days);
+    }
+}
+
+#[test]
+fn names_that_nothing_carries_are_all_told_with_their_places() {
+    let mut texts = Texts::shipped();
+    texts.study = texts
+        .study
+        .replace("\"Frankfurt\"", "\"Frankfort\"")
+        .replace("\"B200\"", "\"B2000\"")
+        .replace("\"DeepSeek-V3\"", "\"DeepSeek-V9\"");
+    let lines = texts.inputs(&texts.study()).unwrap_err();
+    for wanted in ["no model \"DeepSeek-V9\"", "no site \"Frankfort\"", "no chip \"B2000\"", "no candidate site lies in \"EU\""] {
+        assert!(lines.iter().any(|l| l.contains(wanted) && l.starts_with("study.toml:")), "{wanted} in {lines:#?}");
+    }
+}
+
+#[test]
+fn an_impossible_limit_is_an_answer_with_reasons() {
+    let mut texts = Texts::shipped();
+    texts.study = texts.study.replacen("tpot         = \"30 ms\"", "tpot         = \"1 us\"", 1);
+    let answer = texts.answer(&texts.study());
+    assert!(answer.report.verdict.sentence.starts_with("Undecided"), "{}", answer.report.verdict.sentence);
+    assert!(answer.report.options.iter().all(|o| !o.misfits.is_empty()));
+}
+
+impl Texts {
+    /// The shipped study with some lines replaced.
+    fn with(changes: &[(&str, &str)]) -> Self {
+        let mut texts = Self::shipped();
+        for (old, new) in changes {
+            assert!(texts.study.contains(old), "{old}");
+            texts.study = texts.study.replacen(old, new, 1);
+        }
+        texts
+    }
+
+    /// Levelised cost by option; none may be missing.
+    fn costs(&self) -> Vec<f64> {
+        let answer = self.answer(&self.study());
+        let costs: Vec<f64> = answer.report.options.iter().map(|o| o.usd_per_million_output_tokens.value).collect();
+        assert!(costs.iter().all(|c| c.is_finite() && *c > 0.0), "{costs:?}");
+        costs
+    }
+}
+
+/// Plans end within a hundredth of the best possible one.
+const GAP: f64 = 0.011;
+
+fn without_training() -> Texts {
+    let mut texts = Texts::shipped();
+    let (before, rest) = texts.study.split_once("[training.frontier]").unwrap();
+    let (_, after) = rest.split_once("[sites]").unwrap();
+    texts.study = format!("{before}[sites]{after}");
+    texts
+}
+
+#[test]
+fn dearer_gpus_never_make_building_worse_against_them() {
+    let texts = Texts::shipped();
+    let mut study = texts.study();
+    let plain = texts.answer(&study);
+    let inputs = texts.inputs(&study).unwrap();
+    let prices = inputs.tables.rows().iter().filter(|r| r.item == "price_server" || r.item == "price_module");
+    study.overrides = prices.map(|r| (r.key(), 2.0 * r.value)).collect();
+    let dear = texts.answer(&study);
+    let cost = |a: &Answer, i: usize| a.report.options[i].usd_per_million_output_tokens.value;
+    for i in 1..plain.report.options.len() {
+        assert!(cost(&dear, i) > cost(&plain, i), "{}", plain.report.options[i].name);
+        let (before, after) = (cost(&plain, 0) / cost(&plain, i), cost(&dear, 0) / cost(&dear, i));
+        assert!(after <= before * (1.0 + GAP), "{}: {before} {after}", plain.report.options[i].name);
+    }
+}
+
+#[test]
+fn a_residency_rule_never_pays() {
+    let (bound, free) = (Texts::shipped().costs(), Texts::with(&[("process_in   = \"EU\"", "#")]).costs());
+    assert!(bound.iter().zip(&free).all(|(a, b)| b <= &(a * (1.0 + GAP))), "{bound:?} {free:?}");
+}
+
+#[test]
+fn fewer_sites_never_pay() {
+    let one = Texts::with(&[("\"Northern Virginia (Ashburn)\", ", ""), (", \"Toronto (Ontario)\"", "")]).costs();
+    let all = Texts::shipped().costs();
+    assert!(one.iter().zip(&all).all(|(a, b)| b <= &(a * (1.0 + GAP))), "{one:?} {all:?}");
+}
+
+#[test]
+fn a_tenth_of_the_demand_makes_own_chips_dearer() {
+    let fewer = Texts::with(&[("2 M tokens/s", "200 k tokens/s"), ("20 M tokens/s", "2 M tokens/s"), ("40 M tokens/s", "4 M tokens/s")]);
+    let (few, many) = (fewer.costs()[0], Texts::shipped().costs()[0]);
+    assert!(few > 1.05 * many, "design cost is spread over fewer tokens: {few} {many}");
+}
+
+#[test]
+fn money_up_front_weighs_more_at_a_higher_discount_rate() {
+    let at = |rate: &str| Texts::with(&[("10 %/year", rate)]).costs();
+    let (low, middle, high) = (at("2 %/year"), at("10 %/year"), at("25 %/year"));
+    for i in 0..low.len() {
+        assert!(low[i] < middle[i] && middle[i] < high[i], "{i}: {} {} {}", low[i], middle[i], high[i]);
+    }
+}
+
+#[test]
+fn tokens_and_training_runs_carry_all_payments() {
+    let texts = Texts::shipped();
+    let study = texts.study();
+    let answer = texts.answer(&study);
+    let (build, rate) = (&answer.report.options[0], study.frame.discount_rate);
+    let tokens = tetra_study::discounted_tokens(rate, study.services.iter().map(|s| s.demand.as_slice()));
+    // Runs start in months 12, 18, … 54: one from month 60 could not end within the study.
+    let runs: f64 = (11..58).step_by(6).map(|m| rate.discount(m)).sum();
+    let carried = build.usd_per_million_output_tokens.value * tokens / 1e6 + build.training_usd_per_run.value * runs;
+    let paid = answer.report.money.iter().find(|f| f.from == "net cost").unwrap().usd;
+    assert!((carried / paid - 1.0).abs() < 1e-9, "{carried} {paid}");
+}
+
+#[test]
+fn a_study_without_training_says_nothing_of_it() {
+    let texts = without_training();
+    let answer = texts.answer(&texts.study());
+    assert!(!answer.report.verdict.sentence.contains("train"), "{}", answer.report.verdict.sentence);
+    assert!(answer.report.options.iter().all(|o| o.training_days.value.is_nan() && o.training_usd_per_run.value.is_nan()));
+    assert!(answer.report.services.iter().all(|s| s.service != "frontier"));
+}
+
+#[test]
+fn a_small_service_gets_a_small_worker() {
+    let mut texts = without_training();
+    for old in ["2 M tokens/s", "20 M tokens/s", "40 M tokens/s"] {
+        texts.study = texts.study.replacen(old, "500 tokens/s", 1);
+    }
+    let answer = texts.answer(&texts.study());
+    for option in &answer.report.options[1..] {
+        assert!(option.chips.value <= 64.0, "{}: {} chips for 560 tokens/s", option.name, option.chips.value);
+    }
+}
+
+#[cfg(feature = "plan")]
+#[test]
+fn a_demand_that_nothing_can_meet_is_named_with_a_way_out() {
+    let texts = Texts::with(&[("process_in   = \"EU\"", "process_in   = \"EU\"\nmet_from     = 1")]);
+    let answer = texts.answer(&texts.study());
+    for option in &answer.report.options {
+        let why = option.misfits.join(" ");
+        assert!(why.starts_with("No plan meets demand of long_context") && why.contains("The cheapest way out"), "{}: {why}", option.name);
+    }
+    let later = Texts::with(&[("process_in   = \"EU\"", "process_in   = \"EU\"\nmet_from     = 12")]);
+    let answer = later.answer(&later.study());
+    assert!(answer.report.options.iter().all(|o| o.misfits.is_empty()), "a year is enough to rent or buy");
+}
