@@ -1,0 +1,7 @@
+//! The `tetra` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tetra::main()
+}
