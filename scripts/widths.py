@@ -1,0 +1,104 @@
+"""Widths of the 80 % interval by mechanism; called by scripts/widths, from the root of the repository.
+
+With r = |ln(measured/predicted)|, every source left out in turn and the rows of each other source sharing the weight 1, the width is the largest of
+the 80 % quantiles of r so found (with one source that source's quantile), times sqrt(1 + 1/n), by which the interval for the next of n normal
+observations is wider than theirs: n sources say little of the next one where they are few. Rows of chips that are only announced or designed count with r
+divided by the factor of their interval.
+"""
+
+import csv
+import math
+import os
+import pathlib
+import subprocess
+import tempfile
+
+INSIDE = 0.8
+VECTOR_OPS = ["softmax", "layernorm", "rmsnorm", "gelu", "silu", "rope", "add", "gather", "embedding"]
+COLLECTIVES = ["all-reduce", "all_reduce", "allreduce", "all-gather", "reduce-scatter", "all-to-all", "send"]
+PATH = pathlib.Path("data/discrepancy.csv")
+
+
+def mechanism(kind, record, metric):
+    if kind == "training":
+        return "training"
+    if kind == "kernel":
+        op = record["op"].lower()
+        if any(c in op for c in COLLECTIVES):
+            return "collective"
+        part = op.split("layer:")[-1]
+        if "layer:" not in op and ("attention" in op or "attn" in op):
+            return "attention"
+        return "vector" if any(part.replace("_", "").startswith(v) for v in VECTOR_OPS) else "gemm"
+    if "first_token" in metric or metric.startswith("ttft"):
+        return "ttft"
+    return "tpot" if metric.startswith("tpot") else "throughput"
+
+
+def residuals(widths):
+    """|ln(measured/predicted)| by mechanism and source."""
+    program = str(pathlib.Path(os.environ["TETRA"]).resolve())
+    out = {}
+    for kind in ["kernel", "training", "inference", "serving"]:
+        path = f"validation/{kind}_measured.csv"
+        with tempfile.TemporaryDirectory() as folder:
+            rows = pathlib.Path(folder) / "rows.csv"
+            subprocess.run([program, "validate", path, "--data", "data", "--rows", str(rows)], check=True, capture_output=True)
+            predicted = list(csv.DictReader(rows.open()))
+        records = list(csv.DictReader(open(path)))
+        each = len(predicted) // len(records)
+        for i, row in enumerate(predicted):
+            record = records[i // each]
+            assert record["id"] == row["id"], f"{path}: rows are not in the order of the table"
+            if row["refused_because"]:
+                continue
+            name = mechanism(kind, record, row["metric"])
+            value = float(row["predicted"])
+            factor = max(1.0, math.log(float(row["high"]) / value) / widths[name])
+            r = abs(math.log(float(row["measured"]) / value)) / factor
+            out.setdefault(name, {}).setdefault(record["source_url"], []).append(r)
+    return out
+
+
+def quantile(sources):
+    """The value below which lies the share INSIDE, each source with weight 1."""
+    points = sorted((r, 1.0 / len(rows)) for rows in sources for r in rows)
+    total = 0.0
+    for r, weight in points:
+        total += weight
+        if total >= INSIDE * len(sources) - 1e-9:
+            return r
+    return 0.0
+
+
+def width(by_source):
+    """The width, and the share of the rows of a source, in the mean over sources, that the quantile of the other sources covers."""
+    sources = [sorted(rows) for _, rows in sorted(by_source.items())]
+    few = math.sqrt(1 + 1 / len(sources))
+    if len(sources) < 2:
+        return quantile(sources) * few, None
+    left_out = [quantile(sources[:i] + sources[i + 1 :]) for i in range(len(sources))]
+    covered = sum(sum(r <= w for r in rows) / len(rows) for rows, w in zip(sources, left_out)) / len(sources)
+    return max(left_out) * few, covered
+
+
+def main():
+    lines = list(csv.reader(PATH.open()))
+    widths = {line[1]: float(line[2]) for line in lines[1:]}
+    found = residuals(widths)
+    for line in lines[1:]:
+        by_source = found.get(line[1])
+        if by_source is None:
+            continue
+        value, covered = width(by_source)
+        rows = sum(map(len, by_source.values()))
+        shown = f"{value:.3f}"
+        line[2] = line[3] = line[4] = shown
+        of = f"{rows} rows of {len(by_source)} sources" if covered is not None else f"{rows} rows of one source"
+        line[9] = of + ("" if covered is None else f"; a source left out is covered to {100 * covered:.0f} % by the others")
+    with PATH.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(lines)
+    print(PATH.read_text(), end="")
+
+
+main()
