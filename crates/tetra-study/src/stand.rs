@@ -103,51 +103,54 @@ pub fn stand(
     c: &SiteConstants,
 ) -> Result<Standing, StandMisfit> {
     let cluster = parts.iter().map(Part::most).sum::<f64>().clamp(1.0, 1e9) as u64;
-    let mut left: Vec<f64> = places.iter().map(|p| p.cap.map_or(f64::INFINITY, |w| w.value())).collect();
+    let left = places.iter().map(|p| p.cap.map_or(f64::INFINITY, |w| w.value())).collect();
+    let mut ground = Ground { places, finance, c, left, stands: Vec::new() };
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|&i| (parts[i].allowed.len(), i));
-    let mut stands = Vec::new();
     for i in order {
         let machine = Machine::of(bought.chip, bought.price, bought.basis, parts[i].power, bought.chips_per_server, cluster, c);
-        place_part(i, &parts[i], &machine, places, finance, c, &mut left, &mut stands)?;
+        ground.place(i, &parts[i], &machine)?;
     }
-    let unit = mean_unit(bought, parts, &stands);
-    Ok(Standing { unit, stands })
+    let unit = mean_unit(bought, parts, &ground.stands);
+    Ok(Standing { unit, stands: ground.stands })
 }
 
-#[allow(clippy::too_many_arguments)]
-fn place_part(
-    index: usize,
-    part: &Part,
-    machine: &Machine,
-    places: &[Place<'_>],
-    finance: &Finance,
-    c: &SiteConstants,
-    left: &mut [f64],
-    stands: &mut Vec<Stand>,
-) -> Result<(), StandMisfit> {
-    let cost = machine_cost(machine, c)?;
-    let mut hours = Vec::with_capacity(part.allowed.len());
-    for &p in &part.allowed {
-        hours.push((p, at_site(&cost, places[p].site, finance, c)?));
-    }
-    hours.sort_by(|a, b| a.1.usd_per_hour.total_cmp(&b.1.usd_per_hour).then(a.0.cmp(&b.0)));
-    let mut open = part.most();
-    for (place, hour) in hours {
-        let each = hour.facility_peak.value().max(1.0);
-        let chips = open.min(left[place] / each);
-        if chips > 0.0 {
-            left[place] -= chips * each;
-            open -= chips;
-            stands.push(Stand { part: index, place, chips, hour });
+/// Places being filled.
+struct Ground<'a> {
+    places: &'a [Place<'a>],
+    finance: &'a Finance,
+    c: &'a SiteConstants,
+    /// Watts that each place has left.
+    left: Vec<f64>,
+    stands: Vec<Stand>,
+}
+
+impl Ground<'_> {
+    /// Stands a part at the cheapest places that it may use.
+    fn place(&mut self, index: usize, part: &Part, machine: &Machine) -> Result<(), StandMisfit> {
+        let cost = machine_cost(machine, self.c)?;
+        let mut hours = Vec::with_capacity(part.allowed.len());
+        for &p in &part.allowed {
+            hours.push((p, at_site(&cost, self.places[p].site, self.finance, self.c)?));
         }
+        hours.sort_by(|a, b| a.1.usd_per_hour.total_cmp(&b.1.usd_per_hour).then(a.0.cmp(&b.0)));
+        let mut open = part.most();
+        for (place, hour) in hours {
+            let each = hour.facility_peak.value().max(1.0);
+            let chips = open.min(self.left[place] / each);
+            if chips > 0.0 {
+                self.left[place] -= chips * each;
+                open -= chips;
+                self.stands.push(Stand { part: index, place, chips, hour });
+            }
+        }
+        /// Chips below which a rest is rounding.
+        const ROUNDING: f64 = 1e-6;
+        if open > ROUNDING * part.most().max(1.0) {
+            return Err(StandMisfit::Full { part: part.name.clone(), watts: Watts(open * machine.power.cap.value()) });
+        }
+        Ok(())
     }
-    /// Chips below which a rest is rounding.
-    const ROUNDING: f64 = 1e-6;
-    if open > ROUNDING * part.most().max(1.0) {
-        return Err(StandMisfit::Full { part: part.name.clone(), watts: Watts(open * machine.power.cap.value()) });
-    }
-    Ok(())
 }
 
 fn mean_unit(bought: &Bought<'_>, parts: &[Part], stands: &[Stand]) -> Unit {
