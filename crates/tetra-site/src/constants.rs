@@ -1,4 +1,5 @@
-//! Constants of servers, network, power chain, cooling plant and running cost, read once from the tables of `data/site.csv`.
+//! Constants of servers, network, power chain, cooling plant and running cost, read once from `data/site.csv` and the rows set by hand in
+//! `data/calibration.csv`.
 
 use tetra_quantity::{BytesPerSecond, Celsius, DataError, Fraction, MONTHS_PER_YEAR, PerYear, Tables, Usd, Watts};
 

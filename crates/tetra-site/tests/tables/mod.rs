@@ -11,6 +11,7 @@ pub fn tables() -> Tables {
     let files = [
         TableText { name: "ranges.csv", text: include_str!("../../../../data/ranges.csv") },
         TableText { name: "site.csv", text: include_str!("../../../../data/site.csv") },
+        TableText { name: "calibration.csv", text: include_str!("../../../../data/calibration.csv") },
         TableText { name: "sites.csv", text: include_str!("../../../../data/sites.csv") },
     ];
     Tables::parse(&files, include_str!("../../../../data/sources.toml")).expect("shipped tables are sound")
