@@ -32,14 +32,19 @@ impl Rng {
 
 /// The value at probability `u` of a two-piece log-normal (normal when a bound is not positive) whose P10, P50 and P90 are given.
 pub fn quantile_of(u: f64, low: f64, mid: f64, high: f64) -> f64 {
-    /// Standard normal quantile at 0.9.
-    const Z90: f64 = 1.281_551_565_544_600_4;
-    let z = normal_quantile(u) / Z90;
+    let z = normal_of(u);
     if low > 0.0 && mid > 0.0 && high > 0.0 {
         let step = if z < 0.0 { (mid / low).ln() } else { (high / mid).ln() };
         return mid * (z * step).exp();
     }
     mid + z * if z < 0.0 { mid - low } else { high - mid }
+}
+
+/// Normal quantile at `u`, in units of that at 0.9: -1 is P10, 1 is P90.
+pub fn normal_of(u: f64) -> f64 {
+    /// Standard normal quantile at 0.9.
+    const Z90: f64 = 1.281_551_565_544_600_4;
+    normal_quantile(u) / Z90
 }
 
 /// Inverse of the standard normal distribution (Acklam 2003, relative error below 1.2e-9).

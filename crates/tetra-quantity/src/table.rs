@@ -101,6 +101,11 @@ impl Row {
     pub fn key(&self) -> String {
         format!("{}.{}", self.item, self.parameter)
     }
+
+    /// What it is drawn by: its factor, or itself.
+    pub fn input(&self) -> String {
+        if self.factor.is_empty() { self.key() } else { self.factor.clone() }
+    }
 }
 
 /// A quantity with its range and the key of its source.
@@ -387,13 +392,17 @@ impl Tables {
     /// The tables of one draw: every row at a random quantile, rows of one factor at the same.
     pub fn sample(&self, seed: u64, draw: u64) -> Self {
         let mut out = self.clone();
-        for row in &mut out.rows {
-            let key = row.key();
-            let name = if row.factor.is_empty() { &key } else { &row.factor };
-            let u = Rng::new(seed, draw, name).uniform();
-            row.value = if row.low == row.high { row.value } else { quantile_of(u, row.low, row.value, row.high) };
-        }
+        out.move_to(self, |row| Some(Rng::new(seed, draw, &self.rows[row].input()).uniform()));
         out
+    }
+
+    /// Sets every row that has a range to the quantile at the probability that `at` gives for its index in `rows`, or to the value of `base`
+    /// where it gives none.
+    pub fn move_to(&mut self, base: &Self, at: impl Fn(usize) -> Option<f64>) {
+        for (i, (row, base)) in self.rows.iter_mut().zip(&base.rows).enumerate() {
+            let u = if base.low == base.high { None } else { at(i) };
+            row.value = u.map_or(base.value, |u| quantile_of(u, base.low, base.value, base.high));
+        }
     }
 }
 
