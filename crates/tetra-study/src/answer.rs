@@ -3,17 +3,17 @@
 use crate::ability::AbilityMisfit;
 use crate::cashflow::LineKind;
 use crate::compare::{Worked, misfit_figures, words};
-use crate::evaluate::{Setting, Source};
+use crate::evaluate::{Setting, Source, month_of};
 use crate::explain::{Node, explanations};
 use crate::inputs::Inputs;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::report::{Flow, Frame, MonthsReport, NumberReport, PlanReport, Report, SourceReport, Verdict};
+use crate::report::{Figure, Flow, Frame, MonthsReport, NumberReport, PlanReport, Report, SourceReport, Verdict};
 use crate::run::{Evaluated, Sale, asks, evaluate_all, places, setting};
 use crate::search::{Searched, made};
 use crate::study::Study;
 use crate::tables::{DesignRow, chip_report, design_rows, search_report, service_reports, site_reports};
-use crate::verdict::{Contender, sentence};
+use crate::verdict::{Contender, Odds, sentence, sentence_with};
 
 /// Custom chips that are planned.
 const PLANNED: usize = 20;
@@ -27,6 +27,8 @@ pub struct Answer {
     pub designs: Vec<DesignRow>,
     /// Where headline numbers come from, by key.
     pub explanations: Vec<Node>,
+    /// Payments of every option by month, as CSV.
+    pub cashflow: String,
 }
 
 /// Why there is no answer at all.
@@ -50,15 +52,17 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
     let mut setting = setting(study, inputs, &asks, &places);
     let evaluated = evaluate_all(study, inputs, &mut setting, progress);
     let planner = Planner::new(&setting, &evaluated)?;
-    let Built { best: build, planned, conflict } = plan_build(&setting, &evaluated.searched, &planner, progress);
+    let Built { best: build, others, planned, conflict } = plan_build(&setting, &evaluated.searched, &planner, progress);
     progress.start("options", study.buy.len() as u64);
     let bought = plan_bought(&setting, &evaluated.sales, &planner);
-    let worked: Vec<&Worked> = build.iter().chain(bought.iter().filter_map(|b| b.as_ref().ok())).collect();
+    let more = plan_more(&setting, &evaluated.sales, &bought, &planner);
+    let worked: Vec<&Worked> = build.iter().chain(bought.iter().filter_map(|b| b.as_ref().ok())).chain(&more).collect();
     let chosen = build.as_ref().and_then(|b| b.id);
-    let report = Report {
+    let drawn = crate::draw::draw(&setting, &worked, progress);
+    let mut report = Report {
         frame: frame(name, study),
-        verdict: verdict(&setting, build.as_ref(), &bought),
-        options: options(&setting, build.as_ref().ok_or(conflict.as_ref()), &evaluated, &bought),
+        verdict: verdict(&setting, build.as_ref(), &bought, &more),
+        options: options(&setting, build.as_ref().ok_or(conflict.as_ref()), &evaluated, &bought, &more),
         search: search_report(&setting, &evaluated.searched, &planned, chosen),
         chip: chip_report(&setting, build.as_ref()),
         services: service_reports(&setting, &worked),
@@ -67,13 +71,21 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
         plan: build.as_ref().and_then(|b| planner.report(b, planned.len())),
         sites: site_reports(&setting, build.as_ref().or_else(|| worked.first().copied())),
         residency: build.as_ref().or_else(|| worked.first().copied()).map_or(Vec::new(), |b| planner.residency(b)),
+        risk: drawn.as_ref().map(|d| crate::draw::report(&setting, d, &worked)),
+        scenarios: Vec::new(),
+        cash: build.as_ref().map(|b| crate::cash::cash(&setting, b)),
+        architect: crate::architect::architect(&setting, build.as_ref(), &others),
+        planner: None,
+        model_error: crate::model_error::model_error(&inputs.tables),
         not_modelled: not_modelled(study, inputs),
         numbers: numbers(inputs),
         sources: sources(inputs),
     };
+    report.planner = crate::planner::planner(&setting, &worked, &report.residency);
+    drawn.iter().for_each(|d| add_draws(&setting, d, &worked, &mut report));
     let designs = design_rows(&setting, &evaluated.searched, &planned);
     let explanations = explanations(&setting, &worked);
-    Ok(Answer { report, designs, explanations })
+    Ok(Answer { report, designs, explanations, cashflow: crate::cash::csv(&setting, &worked) })
 }
 
 type Bought = Result<Worked, Vec<String>>;
@@ -90,6 +102,8 @@ fn unanswerable(study: &Study, misfit: AbilityMisfit) -> String {
 struct Built {
     /// The cheapest planned one.
     best: Option<Worked>,
+    /// The others that could be planned.
+    others: Vec<Worked>,
     /// Chips that could be planned.
     planned: Vec<usize>,
     /// Why the first that could not has no plan: the demands and limits that conflict, and the cheapest way out.
@@ -109,10 +123,11 @@ fn plan_build(setting: &Setting<'_>, searched: &Searched, planner: &Planner<'_>,
         Ok(Worked { name: "Build".to_owned(), chip, source, found, outcome: outcome.map_err(Some)?, id: Some(id) })
     };
     let (fit, unfit): (Vec<_>, Vec<_>) = ids.par_iter().map(work).collect::<Vec<_>>().into_iter().partition(Result::is_ok);
-    let all: Vec<Worked> = fit.into_iter().flatten().collect();
+    let mut all: Vec<Worked> = fit.into_iter().flatten().collect();
     let planned: Vec<usize> = all.iter().filter_map(|w| w.id).collect();
-    let best = all.into_iter().min_by(|a, b| a.usd_per_token(setting).total_cmp(&b.usd_per_token(setting)).then(a.id.cmp(&b.id)));
-    Built { best, planned, conflict: unfit.into_iter().find_map(|w| w.err().flatten()) }
+    all.sort_by(|a, b| a.usd_per_token(setting).total_cmp(&b.usd_per_token(setting)).then(a.id.cmp(&b.id)));
+    let others = all.split_off(all.len().min(1));
+    Built { best: all.pop(), others, planned, conflict: unfit.into_iter().find_map(|w| w.err().flatten()) }
 }
 
 fn plan_bought(setting: &Setting<'_>, sales: &[Sale<'_>], planner: &Planner<'_>) -> Vec<Bought> {
@@ -124,11 +139,38 @@ fn plan_bought(setting: &Setting<'_>, sales: &[Sale<'_>], planner: &Planner<'_>)
     sales.iter().map(one).collect()
 }
 
+/// The cheapest bought GPU with its successors, and every GPU rented: options beside those that the study names.
+fn plan_more(setting: &Setting<'_>, sales: &[Sale<'_>], bought: &[Bought], planner: &Planner<'_>) -> Vec<Worked> {
+    let cost = |w: &Worked| w.usd_per_token(setting);
+    let best = bought.iter().filter_map(|b| b.as_ref().ok()).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let market = &setting.inputs.constants.market;
+    let successors = best.and_then(|w| {
+        let Source::Sale { price, basis, from, .. } = w.source else { return None };
+        let source = Source::Sale { price, basis, from, change_per_year: market.successor_change_per_year() };
+        let name = format!("{} and successors", w.name);
+        let outcome = planner.outcome(&name, &w.chip, &source, &w.found).ok()?;
+        Some(Worked { name, chip: w.chip.clone(), source, found: w.found.clone(), outcome, id: None })
+    });
+    // Rented machines are too few to hold a demand that must be met, unless they meet it all.
+    let must = setting.study.services.iter().filter_map(|s| s.met_from).min().map(|m| m as usize - 1);
+    let holds = |w: &Worked| must.is_none_or(|m| w.outcome.served[m..].iter().all(|s| *s >= 1.0));
+    let rents = sales.iter().filter_map(|s| {
+        let (usd_per_month, found) = (month_of(setting.inputs.rent_of(s.chip)?), s.found.as_ref().ok()?.clone());
+        let from = setting.rent_lead_months;
+        let found = crate::evaluate::Found { from, ..found };
+        let outcome = Outcome::of_rent(&found, setting, usd_per_month);
+        let source = Source::Rent { usd_per_month, from };
+        Some(Worked { name: format!("Rent {}", s.name), chip: s.chip.clone(), source, found, outcome, id: None })
+    });
+    successors.into_iter().chain(rents.filter(holds)).collect()
+}
+
 fn options(
     setting: &Setting<'_>,
     build: Result<&Worked, Option<&String>>,
     evaluated: &Evaluated<'_>,
     bought: &[Bought],
+    more: &[Worked],
 ) -> Vec<crate::report::OptionFigures> {
     let none = |conflict: Option<&String>| {
         let misfits = evaluated.searched.misfits();
@@ -140,6 +182,7 @@ fn options(
     for (sale, result) in evaluated.sales.iter().zip(bought) {
         all.push(result.as_ref().map_or_else(|why| misfit_figures(sale.name, why), |w| w.figures(setting)));
     }
+    all.extend(more.iter().map(|w| w.figures(setting)));
     all
 }
 
@@ -149,15 +192,36 @@ fn frame(name: &str, study: &Study) -> Frame {
     Frame { study: name.to_owned(), start: f.start.to_string(), months, discount_rate, currency_year: f.currency_year }
 }
 
-fn verdict(setting: &Setting<'_>, build: Option<&Worked>, bought: &[Bought]) -> Verdict {
+fn verdict(setting: &Setting<'_>, build: Option<&Worked>, bought: &[Bought], more: &[Worked]) -> Verdict {
     let build = build.map(|b| b.contender(setting));
-    let others: Vec<Contender> = bought.iter().filter_map(|b| b.as_ref().ok()).map(|w| w.contender(setting)).collect();
+    let others: Vec<Contender> = bought.iter().filter_map(|b| b.as_ref().ok()).chain(more).map(|w| w.contender(setting)).collect();
     Verdict {
         sentence: sentence(build.as_ref(), &others, bought.len(), setting.study.frame.start),
         probability_build_cheaper: None,
+        probability_40_percent_cheaper: None,
+        probability_error: None,
+        training_speed_up: Figure::exact(f64::NAN, "times"),
+        break_even_volume: Figure::exact(f64::NAN, "of the demand"),
+        break_even_month: Figure::exact(None, "month"),
+        against: Vec::new(),
         certainty: "Base case only: ranges of the inputs are not drawn yet, so low and high equal the value and no probability is given."
             .to_owned(),
     }
+}
+
+/// Ranges, probabilities and the sentence that follows from them.
+fn add_draws(setting: &Setting<'_>, d: &crate::draw::Drawn, worked: &[&Worked], report: &mut Report) {
+    crate::draw::ranges(d, &mut report.options, &mut report.months, worked);
+    crate::draw::verdict_figures(d, worked, &mut report.verdict);
+    report.verdict.sentence = drawn_sentence(setting, d, worked, report);
+}
+
+/// The verdict's sentence where worlds were drawn.
+fn drawn_sentence(setting: &Setting<'_>, d: &crate::draw::Drawn, worked: &[&Worked], report: &Report) -> String {
+    let worth = |i: &&crate::report::Influence| i.worth_usd > 0.0;
+    let best = report.risk.iter().flat_map(|r| &r.tornado).filter(worth).max_by(|a, b| a.worth_usd.total_cmp(&b.worth_usd));
+    let odds = Odds { build_cheaper: d.cheaper(d.other), decides: best.map(|i| i.input.clone()) };
+    sentence_with(&worked[0].contender(setting), &worked[d.other].contender(setting), &odds, setting.study.frame.start)
 }
 
 fn months(setting: &Setting<'_>, w: &Worked) -> MonthsReport {
@@ -166,6 +230,8 @@ fn months(setting: &Setting<'_>, w: &Worked) -> MonthsReport {
     let bridge = |m: usize| (o.needed[m] * o.served.get(m).copied().unwrap_or(0.0) - o.own[m]).max(0.0);
     MonthsReport {
         option: w.name.clone(),
+        cumulative_low_usd: w.cumulative(setting),
+        cumulative_high_usd: w.cumulative(setting),
         cumulative_usd: w.cumulative(setting),
         chips: o.own.clone(),
         bridge_chips: (0..o.own.len()).map(bridge).collect(),
@@ -217,9 +283,9 @@ fn not_modelled(study: &Study, inputs: &Inputs) -> Vec<String> {
     let worn = f64::from(study.frame.months) > life;
     let replaced = worn.then(|| format!("Replacement of machines: all stand to the end, though they are paid off in {life:.0} months."));
     let always = [
-        "Ranges: every figure is the base case.",
-        "Successors of today's GPUs, and any change of prices over the horizon.",
-        "Renting for the whole horizon as an option of its own.",
+        "Scenarios that are optimised anew, and rented beside owned sites with confidential computing.",
+        "Power of successors: they cost less per unit of performance, but take the power of today's GPUs.",
+        "Joint investment in packaging or a fab; lower efficiency of a software stack in its first year.",
         "Sharing of chips between services by time of day; prefix caching, speculative decoding, multi-token prediction.",
         "Corporate tax, financing beyond the discount rate, inflation.",
         "Halls built for the study: all halls are leased.",

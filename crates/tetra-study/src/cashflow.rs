@@ -89,7 +89,7 @@ impl Ledger {
 
     /// Undiscounted total of one kind.
     pub fn total(&self, kind: LineKind) -> Usd {
-        Usd(self.lines.iter().filter(|l| l.kind == kind).flat_map(|l| &l.usd).sum())
+        Usd(self.lines.iter().filter(|l| l.kind == kind).flat_map(|l| &l.usd).sum::<f64>() + 0.0)
     }
 
     /// Undiscounted total of one kind in a span of months.

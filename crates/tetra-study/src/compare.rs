@@ -27,8 +27,30 @@ pub struct Worked {
 }
 
 impl Worked {
+    /// The chip's name in words: a custom one is the study's own.
+    pub fn model_name(&self) -> &str {
+        if self.id.is_some() { "the own chip" } else { &self.chip.name }
+    }
+
+    /// Days of one training run, and at equal spend.
+    pub fn days(&self) -> [f64; 2] {
+        let longest = self.found.ability.trainings.iter().map(|t| t.time.value() / DAY_S).fold(0.0, f64::max);
+        [longest, self.found.goals()[1]]
+    }
+
+    /// Whether the capacity of a supplier of its own kind holds the plan back.
+    pub fn supply_binds(&self) -> bool {
+        #[cfg(feature = "plan")]
+        return self.outcome.plan.as_ref().is_some_and(|p| p.shadow_prices.iter().any(|s| s.name.starts_with("capacity of")));
+        #[cfg(not(feature = "plan"))]
+        false
+    }
+
     /// Share of serving in the chip-months, bridging machines included.
     pub fn serving_share(&self, setting: &Setting<'_>) -> f64 {
+        if matches!(self.source, Source::Rent { .. }) {
+            return self.found.own_share;
+        }
         setting.blended_share(self.found.own_share, &self.outcome.bought, &self.outcome.rented)
     }
 
@@ -49,7 +71,9 @@ impl Worked {
         let own = carbon_kg(&self.outcome.own, &self.found.standing.unit);
         let bridge = setting.bridge.as_ref();
         let bought = bridge.map_or(0.0, |b| carbon_kg(&self.outcome.bought, &b.unit));
-        let rented = bridge.map_or(0.0, |b| self.outcome.rented.iter().sum::<f64>() * b.unit.kg_per_year / 12.0);
+        let rented_unit =
+            if matches!(self.source, Source::Rent { .. }) { Some(&self.found.standing.unit) } else { bridge.map(|b| &b.unit) };
+        let rented = rented_unit.map_or(0.0, |u| self.outcome.rented.iter().sum::<f64>() * u.kg_per_year / 12.0);
         vec![("own kind, made and run", own), ("bought for the bridge, made and run", bought), ("rented, run", rented)]
     }
 
@@ -88,10 +112,16 @@ impl Worked {
             .collect()
     }
 
+    /// Chips in service at the end: owned, or, where all are rented, rented.
+    pub fn chips(&self) -> f64 {
+        let last = |v: &[f64]| v.last().copied().unwrap_or(0.0);
+        let rented = if matches!(self.source, Source::Rent { .. }) { last(&self.outcome.rented) } else { 0.0 };
+        last(&self.outcome.own) + last(&self.outcome.bought) + rented
+    }
+
     /// The headline figures.
     pub fn figures(&self, setting: &Setting<'_>) -> OptionFigures {
         let o = &self.outcome;
-        let last = |v: &[f64]| v.last().copied().unwrap_or(0.0);
         // Not a number is written as null: there is no run.
         let run = |value: f64| if setting.study.trainings.is_empty() { f64::NAN } else { value };
         let days = self.found.ability.trainings.iter().map(|t| t.time.value() / DAY_S).fold(0.0, f64::max);
@@ -101,7 +131,7 @@ impl Worked {
             usd_per_million_output_tokens: Figure::exact(self.usd_per_token(setting) * 1e6, "USD/Mtokens"),
             capex_usd: Figure::exact(o.capex(), "USD"),
             opex_usd_per_year: Figure::exact(o.opex_per_year(), "USD/year"),
-            chips: Figure::exact(last(&o.own) + last(&o.bought), "chips"),
+            chips: Figure::exact(self.chips(), "chips"),
             it_mw: Figure::exact(o.it_w * 1e-6, "MW"),
             training_days: Figure::exact(run(days), "days"),
             training_days_at_equal_spend: Figure::exact(run(self.found.goals()[1]), "days"),

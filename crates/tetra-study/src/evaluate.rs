@@ -39,6 +39,10 @@ pub struct Setting<'a> {
     pub bridge: Option<Bridge>,
     /// Machines to rent meanwhile.
     pub rent: Option<Rented>,
+    /// Machines that can be rented at a time.
+    pub rentable: f64,
+    /// Months from the order of a rented machine to its use.
+    pub rent_lead_months: usize,
     /// Discounted dollars of the reference training fleet, by training run.
     pub budgets: Vec<f64>,
 }
@@ -78,6 +82,15 @@ pub enum Source {
         price: Usd,
         /// What the price holds.
         basis: PriceBasis,
+        /// First month, index.
+        from: usize,
+        /// Change of the price of the same performance per year: 0 for this very chip, negative for it and its successors.
+        change_per_year: f64,
+    },
+    /// Rented from its owner through the horizon.
+    Rent {
+        /// Dollars per chip and month, everything included.
+        usd_per_month: f64,
         /// First month, index.
         from: usize,
     },
@@ -161,7 +174,7 @@ impl Source {
     /// First month, index.
     pub fn from(&self) -> usize {
         match self {
-            Self::Sale { from, .. } => *from,
+            Self::Sale { from, .. } | Self::Rent { from, .. } => *from,
             Self::Own(p) => p.programme.months_to_volume.ceil().clamp(0.0, 1e6) as usize,
         }
     }
@@ -173,15 +186,32 @@ impl Source {
             Self::Sale { price, basis, .. } => {
                 Bought { chip, price: *price, basis: *basis, kg_embodied: kg_of(chip, inputs), chips_per_server }
             }
+            Self::Rent { .. } => {
+                Bought { chip, price: Usd::ZERO, basis: PriceBasis::Server, kg_embodied: kg_of(chip, inputs), chips_per_server }
+            }
             Self::Own(p) => {
                 Bought { chip, price: p.unit_cost, basis: PriceBasis::Package, kg_embodied: p.kg_co2e.value(), chips_per_server }
             }
         }
     }
 
+    /// The same chip at the prices of another market.
+    pub fn at_market(&self, chip: &Chip, inputs: &Inputs, market: &crate::market::Market) -> Self {
+        match self {
+            Self::Sale { from, change_per_year, .. } => match inputs.price_in(chip, market) {
+                Some((price, basis)) => {
+                    let change_per_year = if *change_per_year == 0.0 { 0.0 } else { market.successor_change_per_year() };
+                    Self::Sale { price, basis, from: *from, change_per_year }
+                }
+                None => self.clone(),
+            },
+            other => other.clone(),
+        }
+    }
+
     fn power_at(&self) -> PowerAt {
         match self {
-            Self::Sale { .. } => PowerAt::Module,
+            Self::Sale { .. } | Self::Rent { .. } => PowerAt::Module,
             Self::Own(_) => PowerAt::Package,
         }
     }
@@ -196,7 +226,7 @@ impl Source {
 
     fn keeps(&self, inputs: &Inputs) -> f64 {
         match self {
-            Self::Sale { .. } => 1.0,
+            Self::Sale { .. } | Self::Rent { .. } => 1.0,
             Self::Own(_) => inputs.constants.market.own_chip_share,
         }
     }

@@ -56,12 +56,16 @@ impl Node {
     }
 }
 
-/// The explanation of a key, or the keys that there are.
+/// The explanation of a key, or the keys that there are. A key without an option is that of Build, or of the cheapest option where none is built.
 ///
 /// # Errors
 /// The known keys, when none is `key`.
 pub fn explain<'a>(all: &'a [Node], key: &str) -> Result<&'a Node, Vec<&'a str>> {
-    all.iter().find(|n| n.key == key).ok_or_else(|| all.iter().map(|n| n.key.as_str()).collect())
+    let exact = |key: &str| all.iter().find(|n| n.key == key);
+    let cost = |option: &str| exact(&format!("{option}.usd_per_million_output_tokens")).map_or(f64::INFINITY, |n| n.value);
+    let of_option = |n: &'a Node| n.key.split_once('.').filter(|(_, of)| *of == key).map(|(option, _)| (cost(option), n));
+    let cheapest = || all.iter().filter_map(of_option).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n);
+    exact(key).or_else(|| exact(&format!("build.{key}"))).or_else(cheapest).ok_or_else(|| all.iter().map(|n| n.key.as_str()).collect())
 }
 
 /// Explanations of the headline figures of every option.
@@ -105,8 +109,11 @@ fn levelised(setting: &Setting<'_>, w: &Worked, name: &str) -> Node {
 
 fn chips(w: &Worked, name: &str) -> Node {
     let last = |v: &[f64]| v.last().copied().unwrap_or(0.0);
-    let parts =
-        vec![Node::leaf("own kind", last(&w.outcome.own), "chips"), Node::leaf("bought for the bridge", last(&w.outcome.bought), "chips")];
+    let parts = vec![
+        Node::leaf("own kind", last(&w.outcome.own), "chips"),
+        Node::leaf("bought for the bridge", last(&w.outcome.bought), "chips"),
+        Node::leaf("rented, where all are", w.chips() - last(&w.outcome.own) - last(&w.outcome.bought), "chips"),
+    ];
     Node::sum(format!("{name}.chips"), "chips in service at the end", "chips", parts)
 }
 

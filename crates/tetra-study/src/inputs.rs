@@ -11,6 +11,7 @@ use tetra_workload::Model;
 
 use crate::grid::Grid;
 use crate::market::Market;
+use crate::probe::Probe;
 use crate::problem::{Problems, StudyError};
 use crate::study::Study;
 
@@ -29,6 +30,8 @@ pub struct InputTexts<'a> {
     pub suppliers: &'a str,
     /// `data/outages.toml`.
     pub outages: &'a str,
+    /// `data/probes.toml`.
+    pub probes: &'a str,
     /// `data/chips/*.toml`: name and text.
     pub chips: Vec<(&'a str, &'a str)>,
     /// `models/*.json`: name without ending, and text.
@@ -42,7 +45,7 @@ pub struct Inputs {
     pub tables: Tables,
     /// Chips by name and alias.
     pub chips: ChipSet,
-    /// Models that the study names.
+    /// Models that the study or a probe names.
     pub models: BTreeMap<String, Model>,
     /// Sites.
     pub sites: SiteTable,
@@ -50,6 +53,8 @@ pub struct Inputs {
     pub grid: Grid,
     /// Constants of the equations.
     pub constants: Constants,
+    /// Models beside the study's own on which its chip is tried.
+    pub probes: Vec<Probe>,
     /// Text of `suppliers.toml`.
     pub suppliers: String,
     /// Text of `outages.toml`.
@@ -153,9 +158,11 @@ impl Inputs {
             e.lines().into_iter().for_each(|line| problems.add(place_of(text, &study.search.grid), line, mend));
             Grid::default()
         });
-        let models = read_models(text, study, &texts.models, &mut problems);
+        let probes = Probe::read_all("probes.toml", texts.probes).map_err(|e| InputError::Data(e.lines()))?;
+        let mut models = read_models(text, study, &texts.models, &mut problems);
+        add_probed(&mut models, &probes, &texts.models);
         let (suppliers, outages) = (texts.suppliers.to_owned(), texts.outages.to_owned());
-        let inputs = Self { tables, chips, models, sites, grid, constants, suppliers, outages };
+        let inputs = Self { tables, chips, models, sites, grid, constants, probes, suppliers, outages };
         #[cfg(feature = "plan")]
         crate::supply::Supply::read(&inputs.tables, &inputs.suppliers, &inputs.outages)
             .map_err(|e| InputError::Data(vec![e.to_string()]))?;
@@ -195,7 +202,17 @@ impl Inputs {
 
     /// Price of a chip on sale and what it holds, under any of the chip's names.
     pub fn price_of(&self, chip: &Chip) -> Option<(tetra_quantity::Usd, tetra_site::PriceBasis)> {
-        self.constants.market.prices.iter().find(|(name, _)| self.is_named(chip, name)).map(|(_, price)| *price)
+        self.price_in(chip, &self.constants.market)
+    }
+
+    /// The same in another market.
+    pub fn price_in(&self, chip: &Chip, market: &Market) -> Option<(tetra_quantity::Usd, tetra_site::PriceBasis)> {
+        market.prices.iter().find(|(name, _)| self.is_named(chip, name)).map(|(_, price)| *price)
+    }
+
+    /// Whether two names are of one chip.
+    pub fn same_chip(&self, one: &str, other: &str) -> bool {
+        self.chips.find(one).is_some_and(|chip| self.is_named(chip, other))
     }
 
     /// Rent of a chip on sale, dollars per second.
@@ -229,6 +246,16 @@ fn read_models(text: &str, study: &Study, files: &[(&str, &str)], problems: &mut
         }
     }
     models
+}
+
+/// Models of probes; one that is not at hand is not tried.
+fn add_probed(models: &mut BTreeMap<String, Model>, probes: &[Probe], files: &[(&str, &str)]) {
+    for probe in probes {
+        let file = files.iter().find(|(n, _)| *n == probe.model && !models.contains_key(*n));
+        if let Some(model) = file.and_then(|(name, json)| tetra_workload::hf::read_config(name, json).ok()) {
+            models.insert(probe.model.clone(), model);
+        }
+    }
 }
 
 /// Where a name first stands in quotes in the text of the study.

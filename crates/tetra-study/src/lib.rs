@@ -2,24 +2,31 @@
 
 mod ability;
 mod answer;
+mod architect;
+mod cash;
 mod cashflow;
 mod compare;
 mod demand;
+mod draw;
 mod estimate;
 mod evaluate;
 mod explain;
 mod grid;
 mod inputs;
 mod market;
+mod model_error;
 mod outcome;
 mod pareto;
 #[cfg(feature = "plan")]
 mod plan_report;
 #[cfg(feature = "plan")]
 mod planned;
+mod planner;
+mod probe;
 mod problem;
 mod progress;
 mod reader;
+mod regret;
 pub mod report;
 mod run;
 mod search;
@@ -42,6 +49,7 @@ pub use grid::{AXES, Grid, Point};
 pub use inputs::{Constants, InputError, InputTexts, Inputs};
 pub use market::Market;
 pub use pareto::{Goals, dominates, front};
+pub use probe::Probe;
 pub use problem::{Problem, StudyError};
 pub use progress::{Progress, Quiet};
 pub use reader::read_study;

@@ -16,6 +16,12 @@ pub struct Market {
     pub rents: BTreeMap<String, UsdPerSecond>,
     /// Age in months and share of the price, in order of age.
     pub residual: Vec<(f64, f64)>,
+    /// Share by which own chips are said to cut costs.
+    pub quoted_cut: f64,
+    /// Years in which the price of the same performance halves.
+    pub price_halving_years: f64,
+    /// Change of rents per year.
+    pub rent_change_per_year: f64,
     /// Value of an own chip over that of a bought one of the same age.
     pub own_chip_share: f64,
     /// Months over which a facility loses its value.
@@ -61,6 +67,9 @@ impl Market {
             prices,
             rents,
             residual,
+            quoted_cut: tables.number("claim", "cost_cut", "1")?,
+            price_halving_years: tables.number("gpu", "price_performance_doubling", "years")?,
+            rent_change_per_year: tables.number("gpu", "rent_ratio_per_year", "1")? - 1.0,
             own_chip_share: tables.number("residual", "own_chip_share", "1")?,
             facility_life_months: months("residual", "facility_life")?,
             gpu_lead_months: months("gpu", "lead_time")?.round().clamp(0.0, 1e6) as u32,
@@ -68,6 +77,11 @@ impl Market {
             chips_per_server: tables.number("server", "chips", "count")?.clamp(1.0, 1e6) as u64,
             penalty_usd_per_token: tables.number("unmet", "penalty", "USD/Mtokens")? / 1e6,
         })
+    }
+
+    /// Change per year of what the same performance costs, as successors come: `2^(-1/T) - 1`.
+    pub fn successor_change_per_year(&self) -> f64 {
+        (-1.0 / self.price_halving_years).exp2() - 1.0
     }
 
     /// Share of its price that a chip on sale is worth at `age` months.

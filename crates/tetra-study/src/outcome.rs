@@ -3,7 +3,6 @@
 use tetra_quantity::PerYear;
 
 use crate::cashflow::{Ledger, LineKind};
-#[cfg(not(feature = "plan"))]
 use crate::evaluate::{Found, Setting};
 
 /// An option over the horizon.
@@ -53,6 +52,33 @@ impl Outcome {
         if span > 0 { total * 12.0 / span as f64 } else { 0.0 }
     }
 
+    /// All demand on rented machines, as far as there are any: no site and no order, the rest is unmet.
+    pub fn of_rent(found: &Found, setting: &Setting<'_>, usd_per_month: f64) -> Self {
+        let months = found.need.len();
+        let mut ledger = Ledger::new(months);
+        let ready = |m: usize| if m >= found.from { setting.rentable } else { 0.0 };
+        let rented: Vec<f64> = found.need.iter().enumerate().map(|(m, n)| n.min(ready(m))).collect();
+        let served: Vec<f64> = found.need.iter().zip(&rented).map(|(n, r)| if *n > 0.0 { r / n } else { 1.0 }).collect();
+        for m in 0..months {
+            ledger.pay("rented accelerators", LineKind::Opex, m, rented[m] * usd_per_month);
+            ledger.pay("penalty for unmet demand", LineKind::Penalty, m, (1.0 - served[m]) * setting.penalty[m]);
+        }
+        Self {
+            ledger,
+            own: vec![0.0; months],
+            bought: vec![0.0; months],
+            first_month: first(&rented),
+            full_month: full_from(&served.iter().map(|s| 1.0 - s).collect::<Vec<_>>(), months),
+            needed: found.need.clone(),
+            served,
+            rented,
+            it_w: 0.0,
+            it_w_by_place: vec![0.0; setting.places.len()],
+            #[cfg(feature = "plan")]
+            plan: None,
+        }
+    }
+
     /// The outcome of the closed form: nothing is in short supply.
     #[cfg(not(feature = "plan"))]
     pub fn of_estimate(found: &Found, setting: &Setting<'_>) -> Self {
@@ -89,7 +115,6 @@ pub fn first(standing: &[f64]) -> Option<u32> {
 }
 
 /// Month (1 = first) from which nothing is unmet to the end.
-#[cfg(not(feature = "plan"))]
 pub fn full_from(unmet: &[f64], months: usize) -> Option<u32> {
     /// Shares below this are rounding.
     const ROUNDING: f64 = 1e-6;

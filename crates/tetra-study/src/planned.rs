@@ -46,14 +46,21 @@ pub fn plan_input(
     let own = matches!(source, Source::Own(_));
     let mut bridges = Vec::new();
     match source {
-        Source::Sale { .. } => bridges.push(bought_bridge(name, found, &found.parts, setting, supply)),
-        Source::Own(_) => bridges.extend(with.bought.map(|(n, gpu)| bought_bridge(n, gpu, &found.parts, setting, supply))),
+        Source::Sale { change_per_year, .. } => {
+            let bridge = bought_bridge(name, found, &found.parts, setting, supply);
+            bridges.push(Bridge { usd_change_per_year: *change_per_year, ..bridge });
+        }
+        Source::Rent { .. } => {}
+        Source::Own(_) => bridges.extend(with.bought.map(|(n, gpu)| {
+            let usd_change_per_year = market.successor_change_per_year();
+            Bridge { usd_change_per_year, ..bought_bridge(n, gpu, &found.parts, setting, supply) }
+        })),
     }
     bridges.extend(with.rented.map(|(n, gpu, usd)| rented_bridge(n, gpu, usd, &found.parts, setting, supply)));
     let suppliers = if own { supply.table.offered(&chip.silicon.node, start_year(setting.study)) } else { Vec::new() };
     let product = match source {
         Source::Own(package) => Some(product(name, package, source, found, market, &suppliers, months)),
-        Source::Sale { .. } => None,
+        Source::Sale { .. } | Source::Rent { .. } => None,
     };
     PlanInput {
         months,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A number with its range and unit. Until draws exist `low` and `high` equal `value`.
+/// A number with its range and unit. Without draws `low` and `high` equal `value`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure<T = f64> {
     /// Median.
@@ -47,6 +47,18 @@ pub struct Report {
     pub sites: Vec<SiteReport>,
     /// What each residency rule costs, in words with a number.
     pub residency: Vec<String>,
+    /// How sure the verdict is: draws, break-even curve, inputs that decide. Absent where Build or every other option is a misfit.
+    pub risk: Option<RiskReport>,
+    /// The same study in other worlds, each optimised anew.
+    pub scenarios: Vec<ScenarioReport>,
+    /// Payments of Build by quarter.
+    pub cash: Option<CashReport>,
+    /// What an accelerator architect asks of the chosen chip.
+    pub architect: Option<ArchitectReport>,
+    /// What an infrastructure planner asks.
+    pub planner: Option<PlannerReport>,
+    /// Model error by mechanism, as `validate` measured it.
+    pub model_error: Vec<ModelErrorReport>,
     /// What is not modelled, in words.
     pub not_modelled: Vec<String>,
     /// Rows of the tables that the answer used.
@@ -94,10 +106,170 @@ pub struct Frame {
 pub struct Verdict {
     /// One sentence.
     pub sentence: String,
-    /// P(build cheaper); null until draws exist.
+    /// P(build cheaper than the cheapest other option of the base case); null without draws.
     pub probability_build_cheaper: Option<f64>,
+    /// P(build at least 40 % cheaper); null without draws.
+    pub probability_40_percent_cheaper: Option<f64>,
+    /// Standard error of the first probability from the finite number of draws.
+    pub probability_error: Option<f64>,
+    /// How many times as fast own chips train for the same discounted spend.
+    pub training_speed_up: Figure,
+    /// Share of the study's demand from which building is cheaper.
+    pub break_even_volume: Figure,
+    /// Month from which cumulative payments of Build stay below.
+    pub break_even_month: Figure<Option<u32>>,
+    /// The verdict against today's GPUs, against their successors, against renting.
+    pub against: Vec<Against>,
     /// What the sentence's certainty rests on, in words.
     pub certainty: String,
+}
+
+/// Build against one group of options.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Against {
+    /// Which group: `GPUs of today`, `GPUs and their successors`, `rented GPUs`.
+    pub group: String,
+    /// The cheapest option of the group.
+    pub option: String,
+    /// Its levelised cost.
+    pub usd_per_million_output_tokens: Figure,
+    /// P(build cheaper than it).
+    pub probability_build_cheaper: Option<f64>,
+}
+
+/// What the draws say.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RiskReport {
+    /// Draws.
+    pub draws: u64,
+    /// Seed.
+    pub seed: u64,
+    /// The option that Build is compared with.
+    pub other: String,
+    /// Levelised cost of Build over that of the other option.
+    pub cost_ratio: Figure,
+    /// Demand as a multiple of the study's, and P(build cheaper) there.
+    pub break_even: Vec<(f64, f64)>,
+    /// Inputs by how far they move the difference of costs, largest first.
+    pub tornado: Vec<Influence>,
+    /// What happens in a draw, in words: frozen decisions and recourse.
+    pub recourse: Vec<String>,
+    /// Share of draws in which each limit of a service holds: service, limit, share.
+    pub limits_held: Vec<(String, String, f64)>,
+}
+
+/// How one input moves the verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Influence {
+    /// The input: a row of the tables, a factor that moves several, or a draw such as `slip`.
+    pub input: String,
+    /// Build less the other option, USD per million output tokens, where the input is at its P10.
+    pub at_low: f64,
+    /// The same at its P90.
+    pub at_high: f64,
+    /// Share of the variance of the difference that it explains alone (first-order Sobol index).
+    pub sobol_first: f64,
+    /// Share with all its interactions (total Sobol index); null where not computed.
+    pub sobol_total: Option<f64>,
+    /// Expected gain of knowing it before deciding, USD of present value.
+    pub worth_usd: f64,
+}
+
+/// The study in another world.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScenarioReport {
+    /// Name.
+    pub name: String,
+    /// What is changed, in words.
+    pub changed: String,
+    /// The verdict there.
+    pub sentence: String,
+    /// Levelised cost of Build; not a number when it does not fit.
+    pub build_usd_per_million: f64,
+    /// The cheapest other option.
+    pub other: String,
+    /// Its levelised cost.
+    pub other_usd_per_million: f64,
+    /// The chip that is built there, in words.
+    pub design: String,
+}
+
+/// Payments of Build.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CashReport {
+    /// Quarter, undiscounted payments in it.
+    pub quarters: Vec<(String, f64)>,
+    /// Most dollars paid in a month, undiscounted.
+    pub peak_funding_usd: Figure,
+    /// That month.
+    pub peak_month: u32,
+    /// What stands idle if demand halves: value left at the end of the machines beyond half of the last month's need.
+    pub stranded_usd: f64,
+}
+
+/// What an architect asks.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArchitectReport {
+    /// The chosen chip on models outside the study.
+    pub regret: Vec<Regret>,
+    /// Ten per cent more of each resource.
+    pub marginal: Vec<Marginal>,
+    /// The next-best designs and why they lost, in words.
+    pub lost: Vec<(String, String)>,
+    /// What the answers rest on, in words.
+    pub notes: Vec<String>,
+}
+
+/// One model outside the study.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Regret {
+    /// Model with what it is an extreme of.
+    pub model: String,
+    /// Levelised cost on the chosen chip, USD per million output tokens.
+    pub chosen_usd_per_million: f64,
+    /// Levelised cost on the best chip of the grid for this model alone.
+    pub best_usd_per_million: f64,
+    /// That chip.
+    pub best: String,
+}
+
+/// Ten per cent more of one resource.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Marginal {
+    /// Resource.
+    pub resource: String,
+    /// Change of levelised cost before suppliers' limits, fraction.
+    pub cost_change: f64,
+    /// Change of the training time at equal spend, fraction.
+    pub training_change: f64,
+    /// Why it does not fit, when it does not.
+    pub misfit: Option<String>,
+}
+
+/// What a planner asks.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannerReport {
+    /// Option, output tokens per second and facility MW, output tokens per dollar, g CO2e per million output tokens.
+    pub efficiency: Vec<(String, f64, f64, f64)>,
+    /// Site, cap in MW of facility power if any, facility MW by month.
+    pub power: Vec<(String, Option<f64>, Vec<f64>)>,
+    /// What each rule and limit costs, in words with a number.
+    pub limits: Vec<String>,
+    /// Owned against rented sites, with confidential computing by mechanism: line, owned USD per million tokens, rented.
+    pub tenure: Vec<(String, f64, f64)>,
+    /// What the comparison rests on, in words.
+    pub tenure_notes: Vec<String>,
+}
+
+/// Model error of one mechanism.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelErrorReport {
+    /// Mechanism.
+    pub mechanism: String,
+    /// Half of the 80 % interval of the relative error, as a factor less one.
+    pub half_width: f64,
+    /// What it was measured on.
+    pub basis: String,
 }
 
 /// Headline figures of one option.
@@ -227,6 +399,10 @@ pub struct MonthsReport {
     pub option: String,
     /// Cumulative discounted cost, USD.
     pub cumulative_usd: Vec<f64>,
+    /// Its P10 by month; equal to it without draws.
+    pub cumulative_low_usd: Vec<f64>,
+    /// Its P90 by month.
+    pub cumulative_high_usd: Vec<f64>,
     /// Own or bought chips in service.
     pub chips: Vec<f64>,
     /// Bridge GPUs in service, in chips of the option that they stand for.

@@ -1,13 +1,14 @@
 //! The main job: a study and its inputs in, the answer out.
 
 use tetra_chip::Chip;
-use tetra_quantity::YEAR_S;
+use tetra_quantity::{MONTH_S, Seconds, YEAR_S};
 use tetra_site::{Finance, Residency, Tenure};
 
 use crate::ability::{AbilityMisfit, Asks};
 use crate::cashflow::discounted_tokens;
 use crate::evaluate::{Bridge, Found, Misfit, Rented, Setting, Source, month_of};
 use crate::inputs::Inputs;
+use crate::market::Market;
 use crate::progress::Progress;
 use crate::search::{Searched, search};
 use crate::stand::Place;
@@ -52,6 +53,11 @@ pub fn allowed(study: &Study, inputs: &Inputs, places: &[Place<'_>]) -> Vec<Vec<
     services.chain(study.trainings.iter().map(|_| anywhere.clone())).collect()
 }
 
+/// How machines are financed.
+pub fn finance_of(study: &Study, market: &Market) -> Finance {
+    Finance { discount_rate: study.frame.discount_rate.value(), it_life_years: market.it_life_years, tenure: Tenure::Lease }
+}
+
 /// What stays the same for every accelerator.
 ///
 /// # Errors
@@ -65,11 +71,16 @@ pub fn setting<'a>(study: &'a Study, inputs: &'a Inputs, asks: &'a Asks<'a>, pla
         inputs,
         asks,
         places,
-        finance: Finance { discount_rate: rate.value(), it_life_years: market.it_life_years, tenure: Tenure::Lease },
+        finance: finance_of(study, market),
         tokens: discounted_tokens(rate, study.services.iter().map(|s| s.demand.as_slice())),
         penalty: (0..study.frame.months as usize).map(|m| tokens(m) * market.penalty_usd_per_token).collect(),
         bridge: None,
         rent: None,
+        rentable: inputs.tables.number("gpu_supply", "rentable", "units").unwrap_or(0.0),
+        rent_lead_months: inputs
+            .tables
+            .quantity::<Seconds>("gpu_supply", "rent_lead_time")
+            .map_or(0, |t| (t.value() / MONTH_S).ceil() as usize),
         budgets: Vec::new(),
     }
 }
@@ -88,7 +99,7 @@ pub fn evaluate_all<'a>(study: &'a Study, inputs: &'a Inputs, setting: &mut Sett
         for name in &study.buy {
             let Some(chip) = inputs.chips.find(name) else { continue };
             let Some((price, basis)) = inputs.price_of(chip) else { continue };
-            let source = Source::Sale { price, basis, from: lead };
+            let source = Source::Sale { price, basis, from: lead, change_per_year: 0.0 };
             let found = setting.evaluate(chip, &source);
             sales.push(Sale { name, chip, source, found });
         }

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 use tetra_chip::{Chip, template};
-use tetra_foundry::{Package, PackageSpec, Volume, package};
+use tetra_foundry::{FoundryConstants, Package, PackageSpec, Volume, package};
 
 use crate::evaluate::{Misfit, Setting, Source, Stop, start_year};
 use crate::grid::Grid;
@@ -80,12 +80,20 @@ pub fn chip_of(grid: &Grid, id: usize, setting: &Setting<'_>) -> Result<Chip, Mi
 /// # Errors
 /// Why it cannot be made.
 pub fn package_of(chip: &Chip, setting: &Setting<'_>) -> Result<Package, Misfit> {
+    package_with(chip, setting, &setting.inputs.constants.foundry)
+}
+
+/// The same with other constants of manufacture.
+///
+/// # Errors
+/// Why it cannot be made.
+pub fn package_with(chip: &Chip, setting: &Setting<'_>, foundry: &FoundryConstants) -> Result<Package, Misfit> {
     let c = &setting.inputs.constants;
     let area = tetra_chip::area::breakdown(chip, &c.chip);
     let dies = chip.silicon.dies.max(1) as f64;
-    let spec = PackageSpec::with_areas(chip, area.core_mm2, area.uncore_mm2 / dies, &c.foundry).map_err(Misfit::Make)?;
+    let spec = PackageSpec::with_areas(chip, area.core_mm2, area.uncore_mm2 / dies, foundry).map_err(Misfit::Make)?;
     let volume = Volume { units: 1.0, start_year: start_year(setting.study), made_year: None };
-    package(&spec, &volume, &c.foundry, &c.dies).map_err(Misfit::Make)
+    package(&spec, &volume, foundry, &c.dies).map_err(Misfit::Make)
 }
 
 /// Chip `id` with its package.
@@ -234,6 +242,7 @@ mod tests {
             grids: named("grids"),
             suppliers: named("suppliers"),
             outages: named("outages"),
+            probes: "",
             chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
             models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
         };

@@ -111,7 +111,7 @@ fn design_row(grid: &Grid, id: usize, fate: &Fate, front: bool, planned: bool) -
 }
 
 /// Values of each axis in words, in the order of the axes.
-fn axis_words(grid: &Grid) -> Vec<(String, Vec<String>)> {
+pub(crate) fn axis_words(grid: &Grid) -> Vec<(String, Vec<String>)> {
     let counts = |v: &[u64]| v.iter().map(ToString::to_string).collect::<Vec<_>>();
     fn shown<Q: Quantity>(v: &[Q]) -> Vec<String> {
         v.iter().map(|q| show_scaled::<Q>(q.value())).collect()

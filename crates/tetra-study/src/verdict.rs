@@ -1,6 +1,7 @@
 //! The verdict: build against the cheapest other option, in one sentence.
 //!
-//! Until ranges are drawn the base case decides alone and the probability is unknown. Break-even volume: with design cost `F` and other cost linear
+//! The probability that build is cheaper decides the word: from 0.8 "Build", up to 0.2 "Buy" or "Rent", between them "Undecided"; without draws the base
+//! case decides alone. Break-even volume: with design cost `F` and other cost linear
 //! in volume, build and buy cost the same at the share `F / (C_buy - (C_build - F))` of the demand; break-even month: the first from which
 //! cumulative discounted payments of build stay below.
 
@@ -25,12 +26,54 @@ pub struct Contender {
     pub first_month: Option<u32>,
 }
 
+/// What the draws say of build against the cheapest other option.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Odds {
+    /// P(build cheaper).
+    pub build_cheaper: f64,
+    /// The input worth knowing best.
+    pub decides: Option<String>,
+}
+
+/// Probability in tenths from which the verdict is build, and up to which it is another option.
+const SURE: (f64, f64) = (8.0, 2.0);
+
+/// The sentence where worlds were drawn.
+pub fn sentence_with(a: &Contender, b: &Contender, odds: &Odds, start: Month) -> String {
+    let tenths = odds.build_cheaper * 10.0;
+    let sure = format!(" P(build cheaper) = {}.", percent(odds.build_cheaper));
+    if tenths >= SURE.0 {
+        return build_sentence(a, b, start) + &sure;
+    }
+    if tenths <= SURE.1 {
+        return buy_sentence(a, b) + &sure;
+    }
+    let decides = odds.decides.as_ref().map_or(String::new(), |d| format!("; what most needs to be known better: {d}"));
+    format!(
+        "Undecided: building costs {} and {} {} USD per million output tokens at the base case, and building is cheaper in {} of the worlds drawn{decides}.",
+        cost(a),
+        having(b),
+        cost(b),
+        percent(odds.build_cheaper)
+    )
+}
+
+/// Buying or renting, in words.
+fn having(c: &Contender) -> String {
+    c.name.strip_prefix("Rent ").map_or_else(|| format!("buying {}", c.name), |chip| format!("renting {chip}"))
+}
+
+/// The verdict's first words for another option.
+fn taking(c: &Contender) -> String {
+    if c.name.starts_with("Rent ") { c.name.clone() } else { format!("Buy {}", c.name) }
+}
+
 /// The sentence; `compared` is how many GPUs the study names.
 pub fn sentence(build: Option<&Contender>, others: &[Contender], compared: usize, start: Month) -> String {
     let best = others.iter().min_by(|a, b| a.usd_per_million.total_cmp(&b.usd_per_million));
     match (build, best) {
         (None, None) => "Undecided: no option can do what the study asks; the misfits say why.".to_owned(),
-        (None, Some(b)) => format!("Buy {}: {} USD per million output tokens; no custom chip of the grid fits.", b.name, cost(b)),
+        (None, Some(b)) => format!("{}: {} USD per million output tokens; no custom chip of the grid fits.", taking(b), cost(b)),
         (Some(a), None) if compared == 0 => {
             format!("Build: {} USD per million output tokens; the study compares with no GPU.", cost(a))
         }
@@ -61,9 +104,9 @@ fn build_sentence(a: &Contender, b: &Contender, start: Month) -> String {
     let pays = payback(a, b).map_or("does not pay back within the horizon".to_owned(), |m| format!("pays back in month {m}"));
     let volume = break_even_share(a, b).map_or(String::new(), |s| format!(" and already at {} of this demand", percent(s)));
     format!(
-        "Build: {} USD per million output tokens, {less} less than buying {} at {}{first}{}; {pays}{volume}.",
+        "Build: {} USD per million output tokens, {less} less than {} at {}{first}{}; {pays}{volume}.",
         cost(a),
-        b.name,
+        having(b),
         cost(b),
         training(a, b),
     )
@@ -81,11 +124,17 @@ fn training(a: &Contender, b: &Contender) -> String {
 
 fn buy_sentence(a: &Contender, b: &Contender) -> String {
     let ratio = a.usd_per_million / b.usd_per_million.max(f64::MIN_POSITIVE);
-    let more = if ratio < 2.0 { format!("{} more", percent(ratio - 1.0)) } else { format!("{} times as much", three(ratio)) };
+    let more = if ratio < 1.0 {
+        format!("{} less at the base case", percent(1.0 - ratio))
+    } else if ratio < 2.0 {
+        format!("{} more", percent(ratio - 1.0))
+    } else {
+        format!("{} times as much", three(ratio))
+    };
     let volume = break_even_share(a, b);
     let volume = volume
         .map_or("at no volume would building win".to_owned(), |s| format!("building would win beyond {} times this demand", three(s)));
-    format!("Buy {}: {} USD per million output tokens; the best own chip would cost {more} ({}); {volume}.", b.name, cost(b), cost(a))
+    format!("{}: {} USD per million output tokens; the best own chip would cost {more} ({}); {volume}.", taking(b), cost(b), cost(a))
 }
 
 /// Share of the demand from which build is cheaper, if any.
@@ -97,10 +146,14 @@ pub fn break_even_share(build: &Contender, other: &Contender) -> Option<f64> {
 /// Month from which cumulative discounted payments of build stay below the other's, with own chips in service: what a bridge saves before them is
 /// no merit of theirs.
 pub fn payback(build: &Contender, other: &Contender) -> Option<u32> {
-    let above = build.cumulative.iter().zip(&other.cumulative).rposition(|(a, b)| a >= b).map_or(0, |m| m + 1);
-    let serves = build.first_month.map_or(0, |m| m.saturating_sub(1) as usize);
-    let month = above.max(serves);
-    (month < build.cumulative.len()).then(|| u32::try_from(month + 1).unwrap_or(u32::MAX))
+    payback_of(&build.cumulative, &other.cumulative, build.first_month.map_or(1.0, f64::from))
+}
+
+/// The same of cumulative payments, with own chips in service from month `first`.
+pub fn payback_of(build: &[f64], other: &[f64], first: f64) -> Option<u32> {
+    let above = build.iter().zip(other).rposition(|(a, b)| a >= b).map_or(0, |m| m + 1);
+    let month = above.max((first - 1.0).max(0.0) as usize);
+    (month < build.len()).then(|| u32::try_from(month + 1).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ impl Texts {
             grids: &self.tomls["grids"],
             suppliers: &self.tomls["suppliers"],
             outages: &self.tomls["outages"],
+            probes: &self.tomls["probes"],
             chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
             models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
         };
@@ -88,7 +89,7 @@ fn explanations_add_up_to_the_figures() {
     assert!(answer.explanations.len() > 10);
     answer.explanations.iter().for_each(adds_up);
     for option in &answer.report.options {
-        let key = |what: &str| format!("{}.{what}", option.name.to_lowercase());
+        let key = |what: &str| format!("{}.{what}", option.name.to_lowercase().replace(' ', "_"));
         let found = |what: &str| tetra_study::explain(&answer.explanations, &key(what)).unwrap().value;
         let near = |a: f64, b: f64| assert!((a - b).abs() <= 1e-6 * b.abs(), "{} {a} {b}", option.name);
         near(found("usd_per_million_output_tokens"), option.usd_per_million_output_tokens.value);
@@ -97,6 +98,13 @@ fn explanations_add_up_to_the_figures() {
         near(found("frontier.days"), option.training_days.value);
         assert!(option.training_days.value <= 90.0 && option.misfits.is_empty());
     }
+    let root = |nodes: &[tetra_study::Node]| tetra_study::explain(nodes, "usd_per_million_output_tokens").unwrap().key.clone();
+    assert_eq!(root(&answer.explanations), "build.usd_per_million_output_tokens");
+    let bought: Vec<_> = answer.explanations.iter().filter(|n| !n.key.starts_with("build.")).cloned().collect();
+    let costs = bought.iter().filter(|n| n.key.ends_with(".usd_per_million_output_tokens"));
+    let cheapest = costs.min_by(|a, b| a.value.total_cmp(&b.value)).unwrap();
+    assert_eq!(root(&bought), cheapest.key, "without Build the cheapest option is meant");
+    assert!(!answer.report.model_error.is_empty() && answer.report.model_error.iter().all(|m| m.half_width > 0.0 && !m.basis.is_empty()));
     assert!(tetra_study::explain(&answer.explanations, "nothing").unwrap_err().contains(&"build.capex_usd"));
 }
 
@@ -197,7 +205,8 @@ fn dearer_gpus_never_make_building_worse_against_them() {
     study.overrides = prices.map(|r| (r.key(), 2.0 * r.value)).collect();
     let dear = texts.answer(&study);
     let cost = |a: &Answer, i: usize| a.report.options[i].usd_per_million_output_tokens.value;
-    for i in 1..plain.report.options.len() {
+    let bought = |i: &usize| !plain.report.options[*i].name.starts_with("Rent");
+    for i in (1..plain.report.options.len()).filter(bought) {
         assert!(cost(&dear, i) > cost(&plain, i), "{}", plain.report.options[i].name);
         let (before, after) = (cost(&plain, 0) / cost(&plain, i), cost(&dear, 0) / cost(&dear, i));
         assert!(after <= before * (1.0 + GAP), "{}: {before} {after}", plain.report.options[i].name);
@@ -228,7 +237,8 @@ fn a_tenth_of_the_demand_makes_own_chips_dearer() {
 fn money_up_front_weighs_more_at_a_higher_discount_rate() {
     let at = |rate: &str| Texts::with(&[("10 %/year", rate)]).costs();
     let (low, middle, high) = (at("2 %/year"), at("10 %/year"), at("25 %/year"));
-    for i in 0..low.len() {
+    // Build, four GPUs and successors; rents are paid as they are used.
+    for i in 0..6 {
         assert!(low[i] < middle[i] && middle[i] < high[i], "{i}: {} {} {}", low[i], middle[i], high[i]);
     }
 }
@@ -280,4 +290,85 @@ fn a_demand_that_nothing_can_meet_is_named_with_a_way_out() {
     let later = Texts::with(&[("process_in   = \"EU\"", "process_in   = \"EU\"\nmet_from     = 12")]);
     let answer = later.answer(&later.study());
     assert!(answer.report.options.iter().all(|o| o.misfits.is_empty()), "a year is enough to rent or buy");
+}
+
+/// Tables without any range.
+fn certain(texts: &mut Texts) {
+    for text in texts.tables.values_mut() {
+        let mut lines: Vec<String> = Vec::new();
+        for line in text.lines() {
+            let cells: Vec<&str> = line.split(',').collect();
+            let value = cells.get(2).and_then(|v| v.parse::<f64>().ok());
+            let exact = |v: f64, cells: &[&str]| -> String {
+                let mut cells: Vec<String> = cells.iter().map(|c| (*c).to_owned()).collect();
+                let v = if cells[0] == "discrepancy" && cells[1] != "unseen_chip" { 0.0 } else { v };
+                cells[2..5].fill(v.to_string());
+                cells.join(",")
+            };
+            lines.push(match value {
+                Some(v) if cells.len() > 9 && !line.starts_with('#') => exact(v, &cells),
+                _ => line.to_owned(),
+            });
+        }
+        *text = lines.join("\n") + "\n";
+    }
+}
+
+#[test]
+fn draws_without_ranges_are_the_base_case() {
+    let mut texts = Texts::shipped();
+    certain(&mut texts);
+    let rows = texts.tables.get_mut("draws").unwrap();
+    *rows = rows
+        .lines()
+        .map(|l| {
+            if l.starts_with("disruption,probability") {
+                "disruption,probability,0,0,0,1/year,2026,tetra_judgement,,".to_owned()
+            } else {
+                l.to_owned()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n";
+    let report = texts.answer(&texts.study()).report;
+    for o in &report.options {
+        for f in [&o.usd_per_million_output_tokens, &o.capex_usd, &o.opex_usd_per_year, &o.chips, &o.training_days, &o.kg_co2e] {
+            assert_eq!((f.low, f.high), (f.value, f.value), "{} {}", o.name, f.unit);
+        }
+        assert_eq!((o.first_month.low, o.first_month.high), (o.first_month.value, o.first_month.value));
+    }
+    let p = report.verdict.probability_build_cheaper.unwrap();
+    assert!(p == 0.0 || p == 1.0);
+}
+
+#[test]
+fn two_seeds_agree_within_the_error_that_is_printed() {
+    let texts = Texts::shipped();
+    let study = texts.study();
+    let of = |seed: u64| texts.answer(&Study { frame: tetra_study::Frame { seed, ..study.frame }, ..study.clone() }).report.verdict;
+    let (a, b) = (of(1), of(2));
+    let error = a.probability_error.unwrap().hypot(b.probability_error.unwrap());
+    let apart = (a.probability_build_cheaper.unwrap() - b.probability_build_cheaper.unwrap()).abs();
+    assert!(apart <= 4.0 * error.max(1.0 / 2000.0), "{apart} against {error}");
+}
+
+#[test]
+fn dearer_gpus_never_make_build_less_likely() {
+    let texts = Texts::shipped();
+    let likely = |factor: f64| {
+        let mut texts = Texts::shipped();
+        let rows = texts.tables.get_mut("market").unwrap();
+        let dearer = |line: &str| -> String {
+            let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+            if cells[0].starts_with("price_") || cells[0] == "rent" {
+                cells[2..5].iter_mut().for_each(|c| *c = c.parse::<f64>().map_or(c.clone(), |v| (v * factor).to_string()));
+            }
+            cells.join(",")
+        };
+        *rows = rows.lines().map(dearer).collect::<Vec<_>>().join("\n") + "\n";
+        texts.answer(&texts.study()).report.verdict.probability_build_cheaper.unwrap()
+    };
+    let _ = &texts;
+    assert!(likely(2.0) >= likely(1.0));
 }

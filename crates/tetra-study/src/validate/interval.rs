@@ -27,6 +27,8 @@ pub struct ModelError {
     pub tpot: f64,
     /// Throughput of a service.
     pub throughput: f64,
+    /// Ratio of the times of two chips at the same work.
+    pub between_chips: f64,
     /// Factor on the width for chips of which no measurement was seen.
     pub unseen_chip: f64,
 }
@@ -47,6 +49,7 @@ impl ModelError {
             ttft: width("ttft")?,
             tpot: width("tpot")?,
             throughput: width("throughput")?,
+            between_chips: width("between_chips")?,
             unseen_chip: tables.number("discrepancy", "unseen_chip", "factor")?,
         })
     }

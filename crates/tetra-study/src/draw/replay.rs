@@ -1,0 +1,471 @@
+//! One option in one world: what was decided at the base case is kept, what it costs and brings is worked out anew.
+//!
+//! Every line of the base ledger is scaled by the ratio of prices, `line'(m) = line(m - s) · p'/p`, with `s` the months by which the kind is late.
+//! Fleets: `n'(m) = max(n'(m-1), n(m-s) · d'/d)` once the commitment is over, where `d'/d` is how much more chips the demand needs in this world; more
+//! or fewer machines than planned are paid at the world's price. What is short is rented, as far as there is anything to rent, and else costs
+//! its penalty. Where a world equals the base every ratio is exactly 1 and every difference exactly 0. Leaves out: a new plan, moving to other sites.
+
+use tetra_quantity::{MONTHS_PER_YEAR, PerYear};
+use tetra_site::Finance;
+
+use crate::cashflow::{Ledger, LineKind};
+use crate::compare::Worked;
+use crate::draw::world::World;
+use crate::evaluate::{Setting, Source};
+use crate::run::finance_of;
+use crate::search::package_with;
+use crate::stand::{Place, stand};
+
+/// Prices of one kind of machine in one world.
+#[derive(Debug, Clone, Default)]
+pub struct Quote {
+    /// Parts of a package: wafers, memory, the rest of it, test; all of a chip on sale lies in the third.
+    package: [f64; 4],
+    /// Server, network and storage.
+    equipment: f64,
+    /// Energy and what goes with use, dollars per year.
+    energy: f64,
+    /// Rent and upkeep of halls, dollars per year.
+    hall: f64,
+    /// Design cost.
+    nre: f64,
+    /// Design cost of a month's work.
+    burn: f64,
+    /// First month.
+    from: f64,
+    /// Time of one unit of serving, and of training, over the prediction.
+    pub time: [f64; 2],
+    /// Share of its value that is left at half the horizon.
+    kept: f64,
+    /// Carbon of a chip: made, and run for a year.
+    kg: [f64; 2],
+    /// Discounted cost of a chip through the horizon, for equal spend.
+    per_chip: f64,
+}
+
+impl Quote {
+    fn chip(&self) -> f64 {
+        self.package.iter().sum()
+    }
+
+    fn machine(&self) -> f64 {
+        self.chip() + self.equipment
+    }
+}
+
+/// Lines of a package by stage of the plan.
+const WAFER: [&str; 4] = ["logic wafers", "defective dies", "wafer probe", "dies lost in assembly"];
+const MEMORY: [&str; 2] = ["memory", "memory lost in assembly"];
+const TEST: [&str; 1] = ["final test"];
+
+/// Prices of the kind of `w` in `world`; none when it cannot be made or stand there.
+pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quote> {
+    let horizon = f64::from(setting.study.frame.months);
+    let finance: Finance = finance_of(setting.study, &world.market);
+    let seen = w.id.is_none();
+    let mut q = Quote {
+        time: [world.serving_error(w.model_name(), seen).exp(), world.training_error(w.model_name(), seen).exp()],
+        ..Quote::default()
+    };
+    let source = match &w.source {
+        Source::Own(_) => {
+            let package = package_with(&w.chip, setting, &world.foundry).ok()?;
+            let line = |names: &[&str]| -> f64 { package.waterfall.iter().filter(|l| names.contains(&l.0)).map(|l| l.1.value()).sum() };
+            let parts = [line(&WAFER), line(&MEMORY), line(&TEST)];
+            q.package = [parts[0], parts[1], package.unit_cost.value() - parts.iter().sum::<f64>(), parts[2]];
+            q.nre = package.nre.total.value();
+            q.from = package.programme.months_to_volume;
+            let people = |n: &str| n == "design" || n == "software";
+            q.burn = package.nre.parts.iter().filter(|p| people(p.0)).map(|p| p.1.value()).sum::<f64>() / q.from.max(1.0);
+            q.from += world.slip;
+            Source::Own(Box::new(package))
+        }
+        other => other.at_market(&w.chip, setting.inputs, &world.market),
+    };
+    q.from = if seen { f64::from(world.market.gpu_lead_months) } else { q.from };
+    let places: Vec<Place<'_>> = setting.places.iter().zip(&world.sites).map(|(p, site)| Place { site, cap: p.cap }).collect();
+    let bought = source.bought(&w.chip, setting.inputs);
+    let standing = stand(&bought, &w.found.parts, &places, &finance, &world.site).ok()?;
+    let unit = standing.unit;
+    if seen {
+        q.package = [0.0, 0.0, unit.chip_usd, 0.0];
+    }
+    q.equipment = unit.equipment_usd;
+    let of_hall = |name: &str| name == "rent" || name == "facility upkeep";
+    q.hall = unit.opex_usd_per_year.iter().filter(|o| of_hall(o.0)).map(|o| o.1).sum();
+    q.energy = unit.opex_usd_per_year.iter().filter(|o| !of_hall(o.0)).map(|o| o.1).sum();
+    let share = if seen { 1.0 } else { world.market.own_chip_share };
+    q.kept = world.market.residual_at(horizon * 0.5) * share;
+    q.kg = [unit.kg_embodied, unit.kg_per_year];
+    q.per_chip = q.machine() * (1.0 - q.kept) + (q.hall + q.energy) * horizon / MONTHS_PER_YEAR;
+    Some(q)
+}
+
+/// What an option comes to in one world.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    /// Dollars per million output tokens.
+    pub usd_per_million: f64,
+    /// Present value of all payments.
+    pub payments: f64,
+    /// Of it, design.
+    pub design: f64,
+    /// Output tokens, discounted.
+    pub tokens: f64,
+    /// Cumulative discounted payments.
+    pub cumulative: Vec<f64>,
+    /// Capital over the horizon.
+    pub capex: f64,
+    /// Running cost of the last year.
+    pub opex_per_year: f64,
+    /// Chips at the end.
+    pub chips: f64,
+    /// IT megawatts at the end.
+    pub it_mw: f64,
+    /// Days of one training run, and at equal spend.
+    pub days: [f64; 2],
+    /// First month, and the month from which all is met.
+    pub months: [f64; 2],
+    /// Carbon, kg.
+    pub kg: f64,
+    /// Time of one unit of serving over the prediction.
+    pub time: f64,
+}
+
+/// When and how much of a kind comes.
+#[derive(Debug, Clone, Copy)]
+struct Supply {
+    /// Months late.
+    late: f64,
+    /// Months without deliveries: first, and how many.
+    gap: Option<(f64, f64)>,
+    /// Months after the first machine in which orders follow the plan.
+    commitment: f64,
+    /// Most machines over the planned number.
+    most: f64,
+}
+
+impl Supply {
+    /// Machines planned for month `m`, as late as they are here.
+    fn planned(&self, base: &[f64], m: usize) -> f64 {
+        let held = self.gap.map_or(0.0, |(from, length)| (m as f64 - from).clamp(0.0, length));
+        shifted(base, m, self.late + held)
+    }
+
+    /// A fleet by month; `need` is the chips that the demand takes over those of the base.
+    fn fleet(&self, base: &[f64], need: &[f64]) -> Vec<f64> {
+        let first = base.iter().position(|n| *n > 0.0).unwrap_or(base.len()) as f64;
+        let mut out: Vec<f64> = Vec::with_capacity(base.len());
+        for (m, need) in need.iter().enumerate() {
+            let planned = self.planned(base, m);
+            let follows = m as f64 >= first + self.late + self.commitment;
+            let wanted = if follows { planned * need.min(self.most) } else { planned * self.most.min(1.0) };
+            let shrinks = if m > 0 { (planned - self.planned(base, m - 1)).min(0.0) } else { 0.0 };
+            out.push(out.last().map_or(wanted, |before: &f64| wanted.max(before + shrinks)));
+        }
+        out
+    }
+}
+
+/// `base` at month `m`, `late` months later, linear between months.
+fn shifted(base: &[f64], m: usize, late: f64) -> f64 {
+    if late == 0.0 {
+        return base[m];
+    }
+    let at = m as f64 - late;
+    let value = |i: f64| if i < 0.0 { 0.0 } else { base[(i as usize).min(base.len() - 1)] };
+    let low = at.floor();
+    let share = at - low;
+    value(low) * (1.0 - share) + value(low + 1.0) * share
+}
+
+/// An option at the base case, ready to be worked out in other worlds.
+pub struct Frozen<'a> {
+    setting: &'a Setting<'a>,
+    /// The option.
+    pub w: &'a Worked,
+    base: Quote,
+    /// Chips of its own kind by part and month, discounted weight apart.
+    serving_share: f64,
+    tokens: f64,
+    /// Whether a supplier's capacity holds the plan back.
+    capped: bool,
+    allocation: f64,
+}
+
+/// What is worked out on the way of one replay.
+struct Course<'b> {
+    world: &'b World<'b>,
+    now: &'b Quote,
+    bridge: Option<(&'b Quote, &'b Quote)>,
+    /// Chips that the demand takes over those of the base, by month.
+    need: Vec<f64>,
+    own: Vec<f64>,
+    bought: Vec<f64>,
+    own_supply: Supply,
+    bought_supply: Supply,
+}
+
+impl<'a> Frozen<'a> {
+    /// Freezes an option; none when the base world cannot be priced.
+    pub fn of(setting: &'a Setting<'a>, w: &'a Worked, base: &World<'_>) -> Option<Self> {
+        let capped = w.supply_binds();
+        let quote = quote(setting, w, base)?;
+        Some(Self {
+            setting,
+            w,
+            base: quote,
+            serving_share: w.serving_share(setting),
+            tokens: setting.tokens,
+            capped,
+            allocation: base.allocation,
+        })
+    }
+
+    /// The quote of the base case.
+    pub fn base(&self) -> &Quote {
+        &self.base
+    }
+
+    /// The option in a world; `now` is its kind's quote there, `bridge` that of the machines that bridge, at the base and there.
+    pub fn replay(&self, world: &World<'_>, now: &Quote, bridge: Option<(&Quote, &Quote)>) -> Replay {
+        let o = &self.w.outcome;
+        let late = now.from - self.base.from;
+        let bridge_late = bridge.map_or(0.0, |(b, n)| n.from - b.from);
+        let most = if self.capped && self.w.id.is_some() { world.allocation / self.allocation } else { f64::INFINITY };
+        let supply = |late: f64, most: f64| Supply { late, gap: world.disruption, commitment: world.commitment, most };
+        let (own_supply, bought_supply) = (supply(late, most), supply(bridge_late, f64::INFINITY));
+        let need = self.need(world, now.time);
+        let bridge_need = bridge.map_or_else(|| need.clone(), |(_, n)| self.need(world, n.time));
+        let own = own_supply.fleet(&o.own, &need);
+        let bought = bought_supply.fleet(&o.bought, &bridge_need);
+        let course = Course { world, now, bridge, need, own, bought, own_supply, bought_supply };
+        self.sum(&course, self.ledger(&course))
+    }
+
+    /// Chips that the demand takes over those of the base, by month.
+    fn need(&self, world: &World<'_>, time: [f64; 2]) -> Vec<f64> {
+        let parts = &self.w.found.parts;
+        let services = self.setting.study.services.len();
+        let sum = |m: usize, f: &dyn Fn(bool) -> f64| -> f64 { parts.iter().enumerate().map(|(i, p)| p.chips[m] * f(i < services)).sum() };
+        let one = |m: usize| {
+            let base = sum(m, &|_| 1.0);
+            let here = sum(m, &|serves| if serves { world.demand[m] * time[0] } else { time[1] });
+            if base > 0.0 { here / base } else { 1.0 }
+        };
+        (0..world.demand.len()).map(one).collect()
+    }
+
+    /// All payments in a world.
+    fn ledger(&self, c: &Course<'_>) -> Ledger {
+        let o = &self.w.outcome;
+        let months = o.ledger.months;
+        let mut out = Ledger::new(months);
+        let sum = |v: &[f64], other: &[f64], m: usize| v[m] + other[m];
+        let use_ratio = |m: usize| ratio(sum(&c.own, &c.bought, m), sum(&o.own, &o.bought, m));
+        for line in &o.ledger.lines {
+            let price = self.price(c, &line.name);
+            let moves = self.moves(c, &line.name);
+            for m in 0..months {
+                let used = if is_use(&line.name) { use_ratio(m) } else { 1.0 };
+                let planned = moves.map_or(line.usd[m], |s| s.planned(&line.usd, m));
+                out.pay(line.name.clone(), line.kind, m, planned * price * used * self.trend(c, &line.name, m));
+            }
+        }
+        self.recourse(c, &mut out);
+        out
+    }
+
+    /// Ratio of the price of a line here to that of the base.
+    fn price(&self, c: &Course<'_>, line: &str) -> f64 {
+        let (b, n) = (&self.base, c.now);
+        let bridge = c.bridge.map_or(1.0, |(b, n)| ratio(n.machine(), b.machine()));
+        let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
+        match () {
+            () if has(&["wafers"]) => ratio(n.package[0], b.package[0]),
+            () if has(&["HBM"]) => ratio(n.package[1], b.package[1]),
+            () if has(&["packaging"]) => ratio(n.package[2], b.package[2]),
+            () if line == "test" => ratio(n.package[3], b.package[3]),
+            () if has(&["servers"]) => ratio(n.equipment, b.equipment),
+            () if has(&["NRE", "design"]) => ratio(n.nre, b.nre),
+            () if has(&["rented"]) => ratio(self.rent(&c.world.market), self.rent(&self.setting.inputs.constants.market)),
+            () if has(&["bought"]) => {
+                if self.w.id.is_some() {
+                    bridge
+                } else {
+                    ratio(n.machine(), b.machine())
+                }
+            }
+            () if line == "chips" => ratio(n.chip(), b.chip()),
+            () if has(&["running of sites", "halls"]) || line == "rent" || line == "facility upkeep" => ratio(n.hall, b.hall),
+            () if is_use(line) => ratio(n.energy, b.energy),
+            () if has(&["unmet"]) => {
+                ratio(c.world.market.penalty_usd_per_token, self.setting.inputs.constants.market.penalty_usd_per_token)
+            }
+            () if has(&["value"]) => ratio(n.machine() * n.kept, b.machine() * b.kept),
+            () => 1.0,
+        }
+    }
+
+    /// How payments of a line move in time: with the kind that they buy.
+    fn moves<'c>(&self, c: &'c Course<'_>, line: &str) -> Option<&'c Supply> {
+        let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
+        match () {
+            () if has(&["bought"]) && self.w.id.is_some() => Some(&c.bought_supply),
+            () if has(&["wafers", "HBM", "packaging", "servers", "bought", "stock"]) || line == "test" || line == "chips" => {
+                Some(&c.own_supply)
+            }
+            () => None,
+        }
+    }
+
+    /// Change of the price of a line by month over that of the base.
+    fn trend(&self, c: &Course<'_>, line: &str, m: usize) -> f64 {
+        let (base, now) = (&self.setting.inputs.constants.market, &c.world.market);
+        let (b, n) = match &self.w.source {
+            _ if line.contains("rented") => (base.rent_change_per_year, now.rent_change_per_year),
+            Source::Sale { change_per_year: 0.0, .. } => return 1.0,
+            _ if line.contains("bought") => (base.successor_change_per_year(), now.successor_change_per_year()),
+            _ => return 1.0,
+        };
+        ratio(1.0 + n, 1.0 + b).max(0.0).powf(m as f64 / MONTHS_PER_YEAR)
+    }
+
+    fn rent(&self, market: &crate::market::Market) -> f64 {
+        let name = match &self.w.source {
+            Source::Rent { .. } => Some(self.w.chip.name.as_str()),
+            _ => self.setting.rent.as_ref().map(|r| r.name.as_str()),
+        };
+        let known = market.rents.iter().find(|(n, _)| name.is_some_and(|name| self.setting.inputs.same_chip(name, n)));
+        known.map_or(0.0, |(_, usd)| usd.value())
+    }
+
+    /// Machines more or fewer than planned, what is rented in addition, what stays unmet, and a team that works on a late programme.
+    fn recourse(&self, c: &Course<'_>, out: &mut Ledger) {
+        let o = &self.w.outcome;
+        let months = out.months;
+        let take = c.world.take_or_pay.clamp(0.0, 1.0);
+        let kept = |price: f64, kept: f64, m: usize| price * kept * (1.0 - (months / 2).abs_diff(m) as f64 / months as f64).max(0.0);
+        let kinds = [(&c.own, &o.own, c.own_supply, Some(c.now)), (&c.bought, &o.bought, c.bought_supply, c.bridge.map(|b| b.1))];
+        for (here, base, supply, q) in kinds {
+            let Some(q) = q else { continue };
+            let mut last = 0.0;
+            for (m, here) in here.iter().enumerate() {
+                let more = here - supply.planned(base, m);
+                let step = more - last;
+                last = more;
+                let paid = if step < 0.0 { 1.0 - take } else { 1.0 };
+                out.pay("machines more or fewer than planned", LineKind::Capex, m, step * q.machine() * paid);
+                out.pay("value left at the horizon", LineKind::Residual, months - 1, -step * kept(q.machine(), q.kept, m));
+            }
+        }
+        self.cover(c, out);
+        if self.w.id.is_some() {
+            let late = (c.now.from - self.base.from).max(0.0);
+            out.pay("team of a late programme", LineKind::Capex, (self.base.from as usize).min(months - 1), late * c.now.burn);
+        }
+    }
+
+    /// What machines carry less than at the base is rented, and else unmet.
+    fn cover(&self, c: &Course<'_>, out: &mut Ledger) {
+        let o = &self.w.outcome;
+        let per = |n: f64, need: f64| if need > 0.0 { n / need } else { 0.0 };
+        let bridge_need = self.setting.bridge.as_ref().map(|b| &b.need);
+        let rent = match &self.w.source {
+            Source::Rent { .. } => Some(&self.w.found.need),
+            _ => self.setting.rent.as_ref().map(|r| &r.need),
+        };
+        let bridged = |v: &[f64], m: usize| bridge_need.map_or(0.0, |need| per(v[m], need[m]));
+        for m in 0..out.months {
+            let own = |v: &[f64], need: f64| per(v[m], o.needed[m] * need);
+            let now = (own(&c.own, c.need[m]) + bridged(&c.bought, m) / c.need[m]).min(1.0);
+            let base = (own(&o.own, 1.0) + bridged(&o.bought, m)).min(1.0);
+            let Some(rent) = rent else {
+                out.pay("penalty for unmet demand", LineKind::Penalty, m, (base - now).max(0.0) * self.unserved(c, m));
+                continue;
+            };
+            let rented = per(o.rented[m], rent[m]);
+            let open = base + rented - (now + rented / c.need[m]);
+            let usd = self.rent(&c.world.market) * tetra_quantity::MONTH_S;
+            let wanted = (o.rented[m] + open * rent[m] * c.need[m]).max(0.0);
+            let held = wanted.min(self.setting.rentable.max(o.rented[m]));
+            out.pay("rented in addition", LineKind::Opex, m, (held - o.rented[m]) * usd);
+            out.pay("penalty for unmet demand", LineKind::Penalty, m, per(wanted - held, rent[m] * c.need[m]) * self.unserved(c, m));
+        }
+    }
+
+    /// Dollars lost in a month in which nothing is served.
+    fn unserved(&self, c: &Course<'_>, m: usize) -> f64 {
+        let base = self.setting.inputs.constants.market.penalty_usd_per_token;
+        self.setting.penalty[m] * c.world.demand[m] * ratio(c.world.market.penalty_usd_per_token, base)
+    }
+
+    /// Share of serving in the payments.
+    fn serving(&self, c: &Course<'_>, rate: PerYear) -> f64 {
+        let services = self.setting.study.services.len();
+        let parts = &self.w.found.parts;
+        let months = c.world.demand.len();
+        let chips = |part: std::ops::Range<usize>, f: &dyn Fn(usize) -> f64| -> f64 {
+            parts[part].iter().map(|p| (0..months).map(|m| p.chips[m] * f(m) * rate.discount(m)).sum::<f64>()).sum()
+        };
+        let share = |serve: &dyn Fn(usize) -> f64, train: f64| {
+            let s = chips(0..services, serve);
+            ratio(s, s + chips(services..parts.len(), &|_| train))
+        };
+        let moved = ratio(share(&|m| c.world.demand[m] * c.now.time[0], c.now.time[1]), share(&|_| 1.0, 1.0));
+        (self.serving_share * moved).min(1.0)
+    }
+
+    /// Everything that is shown of a world.
+    fn sum(&self, c: &Course<'_>, ledger: Ledger) -> Replay {
+        let o = &self.w.outcome;
+        let rate = self.setting.study.frame.discount_rate;
+        let months = ledger.months;
+        let discounted = |f: &dyn Fn(usize) -> f64| -> f64 { (0..months).map(|m| f(m) * rate.discount(m)).sum() };
+        let demand = |m: usize| self.setting.study.services.iter().map(|s| s.demand[m].value()).sum::<f64>();
+        let tokens = self.tokens * ratio(discounted(&|m| demand(m) * c.world.demand[m]), discounted(&demand));
+        let serving = self.serving(c, rate);
+        let payments = ledger.present_value(rate).value();
+        let last = months - 1;
+        let fleet = ratio(c.own[last] + c.bought[last], o.own[last] + o.bought[last]);
+        let span = months.min(MONTHS_PER_YEAR as usize);
+        let cumulative = (0..months).scan(0.0, |sum, m| {
+            *sum += ledger.lines.iter().map(|l| l.usd[m]).sum::<f64>() * rate.discount(m);
+            Some(*sum)
+        });
+        let base_days = self.w.days();
+        let late = c.now.from - self.base.from;
+        let spend = ratio(c.now.per_chip, self.base.per_chip);
+        Replay {
+            usd_per_million: payments * serving / tokens.max(f64::MIN_POSITIVE) * 1e6,
+            payments: payments * serving,
+            design: self.w.contender(self.setting).design * ratio(c.now.nre, self.base.nre),
+            tokens,
+            cumulative: cumulative.collect(),
+            capex: ledger.total(LineKind::Capex).value(),
+            opex_per_year: ledger.total_in(LineKind::Opex, months - span..months).value() * MONTHS_PER_YEAR / span as f64,
+            chips: self.w.chips() * fleet,
+            it_mw: o.it_w * 1e-6 * fleet,
+            days: [base_days[0] * c.now.time[1], base_days[1] * c.now.time[1] * spend],
+            months: [late_month(o.first_month, late), late_month(o.full_month, late)],
+            kg: self.w.kg_co2e(self.setting) * fleet * ratio(c.now.kg.iter().sum(), self.base.kg.iter().sum()),
+            time: c.now.time[0],
+        }
+    }
+}
+
+/// A month, as late as its kind; not a number for never.
+fn late_month(month: Option<u32>, late: f64) -> f64 {
+    month.map_or(f64::NAN, |m| (f64::from(m) + late).max(1.0))
+}
+
+/// `now / base`; 1 where there was nothing.
+fn ratio(now: f64, base: f64) -> f64 {
+    if base == 0.0 || !(now / base).is_finite() { 1.0 } else { now / base }
+}
+
+/// Whether a line is paid for machines that run.
+fn is_use(line: &str) -> bool {
+    const USE: [&str; 7] = ["running of sites", "energy", "electricity", "water", "staff", "server upkeep", "insurance and tax"];
+    USE.contains(&line) || line == "rent" || line == "facility upkeep"
+}
