@@ -112,3 +112,19 @@ fn carbon_per_area() {
     let p = package(&h100(), &made(2023.5), &K, &DieCounts::new()).unwrap();
     assert!(p.kg_co2e.value() > 0.0);
 }
+
+/// Gross margin of NVIDIA's data-centre business: toolstac.com 2025-09-05, second-hand.
+const MARGIN: (f64, f64) = (0.70, 0.75);
+/// Price of a B200 module, USD: the press in 2024, as in the note of `price_server.B200`.
+const B200_PRICE: (f64, f64) = (30_000.0, 40_000.0);
+
+/// The nearer ends of the two published ranges agree within 30 %. The middles do not: the margin is that of the whole business, whose servers and
+/// networks earn less than its accelerators.
+#[test]
+fn price_of_a_b200_at_the_published_margin() {
+    let cost = make(&b200(), 2024.9).manufacturing_cost.value();
+    let (low, high) = (cost / (1.0 - MARGIN.0), cost / (1.0 - MARGIN.1));
+    println!("cost {cost:.0}, implied {low:.0} .. {high:.0}, published {} .. {}", B200_PRICE.0, B200_PRICE.1);
+    assert!((high / B200_PRICE.0 - 1.0).abs() <= 0.30);
+    assert!(low < B200_PRICE.1);
+}

@@ -159,7 +159,8 @@ fn a_gigawatt_costs_what_the_hub_counts() {
     let site = sites.find("Dallas").expect("complete");
     let hour = chip_hour(&h100(33_750.0, PriceBasis::Server, 100_000), site, &finance(), &c).expect("fits");
     let per_gigawatt = hour.capex_per_chip().value() / hour.facility_peak.value() * 1e9;
-    within(per_gigawatt, 29e9, 0.35);
+    println!("a gigawatt costs {per_gigawatt:.3e} USD");
+    within(per_gigawatt, 29e9, 0.30);
 }
 
 #[test]
