@@ -14,7 +14,7 @@ function short(v) {
   return trim(v);
 }
 const trim = (v) => String(Number(v.toPrecision(3)));
-const money = (v) => (v === null || !isFinite(v) ? "–" : "$" + short(v).replace(" ", " "));
+const money = (v) => (v === null || !isFinite(v) ? "–" : (v < 0 ? "−$" : "$") + short(Math.abs(v)).replace(" ", "\u00a0"));
 const monthName = (m) => {
   if (m === null || m === undefined) return "never";
   const [y, mo] = R.frame.start.split("-").map(Number);
@@ -24,7 +24,7 @@ const monthName = (m) => {
 function figure(f, show) {
   const cell = document.createElement("td");
   cell.append(show(f.value));
-  if (f.low !== f.high) cell.append(text("span", `${show(f.low)} .. ${show(f.high)}`, "range"));
+  if (f.low !== f.high) cell.append(text("span", `${show(f.low)} ..`, "range"), text("span", show(f.high), "range"));
   return cell;
 }
 
@@ -32,7 +32,7 @@ function figure(f, show) {
 function table(id, head, rows) {
   const t = el(id);
   const h = document.createElement("tr");
-  head.forEach((c) => h.append(text("th", c, /^(Service|Training run|Layout|Jurisdiction|Unit)$/.test(c) ? "text" : "")));
+  head.forEach((c) => h.append(text("th", c, /^(Service|Training run|Layout|Jurisdiction|Unit|Changed|Best other|Chip built|Limit|That chip|Why it lost|Measured on)$/.test(c) ? "text" : "")));
   const thead = document.createElement("thead"); thead.append(h);
   const body = document.createElement("tbody");
   rows.forEach((cells) => {
@@ -62,6 +62,7 @@ function empty(id, why) {
   section.querySelectorAll("figure, .pair, .scroll, h3, ul").forEach((n) => n.remove());
   const notes = section.querySelectorAll("p.note");
   notes.forEach((n) => n.remove());
+  section.querySelectorAll("table, div[id]").forEach((n) => n.remove());
   section.append(text("p", why, "note"));
 }
 const axisName = (name) => ({ name, nameLocation: "middle", nameGap: 34, nameTextStyle: { color: "#5b6773" } });
@@ -74,17 +75,21 @@ function answer() {
   const bars = [
     ["bar-cost", "USD per million output tokens", "usd_per_million_output_tokens", (v) => (v === null ? "–" : "$" + trim(v)), (v) => "$" + trim(v)],
     ["bar-date", "Months until all demand is met", "full_month", monthName, trim],
+    R.options.some((o) => ranged(o.usd_per_million_output_tokens)) ? ["bar-risk", "Risk: P10 to P90 of that cost, base case marked", "usd_per_million_output_tokens", (v) => (v === null ? "–" : "$" + trim(v)), (v) => "$" + trim(v)] :
     ["bar-carbon", "kt CO2e over the study", "kg_co2e", (v) => (v === null ? "–" : trim(v / 1e6)), (v) => trim(v / 1e6)],
   ];
   if (!R.options.some((o) => o.usd_per_million_output_tokens.value !== null)) bars.length = 0;
+  const longest = Math.max(...R.options.map((o) => o.name.length));
+  const left = Math.min(140, 7.2 * longest + 16);
   bars.forEach(([id, title, key, show, tick]) => {
     const f = document.createElement("figure");
-    const d = document.createElement("div"); d.className = "chart"; d.id = "chart-" + id; d.style.height = "220px";
+    const d = document.createElement("div"); d.className = "chart"; d.id = "chart-" + id; d.style.height = Math.max(190, 30 * R.options.length + 44) + "px";
     f.append(d, text("figcaption", title)); el("bars").append(f);
+    if (id === "bar-risk") return spread(d.id, left, show, tick);
     chart(d.id, {
-      grid: { left: 52, right: 70, top: 8, bottom: 24 },
+      grid: { left, right: 70, top: 8, bottom: 24 },
       xAxis: { type: "value", axisLabel: { formatter: tick, hideOverlap: true }, splitNumber: 3 },
-      yAxis: { type: "category", inverse: true, data: R.options.map((o) => o.name), axisTick: { show: false } },
+      yAxis: { type: "category", inverse: true, data: R.options.map((o) => o.name), axisTick: { show: false }, axisLabel: { interval: 0, width: left - 10, overflow: "break", lineHeight: 12 } },
       series: [{ type: "bar", barMaxWidth: 22, data: R.options.map((o, i) => ({ value: o[key].value, itemStyle: { color: colour(o.name, i) } })),
         label: { show: true, position: "right", formatter: (p) => show(R.options[p.dataIndex][key].value), color: "#16202b" } }],
       tooltip: { trigger: "item", formatter: (p) => `${p.name}: ${show(R.options[p.dataIndex][key].value)}` },
@@ -104,15 +109,31 @@ function answer() {
   el("options").after(...R.options.map((o) => [o.name, [...o.misfits, ...(o.notes || [])]]).filter(([, said]) => said.length).map(([name, said]) => text("p", `${name}: ${said.join("; ")}`, "note")));
 }
 
+// The range of each option's cost as a bar from P10 to P90 with the base case marked.
+function spread(id, left, show, tick) {
+  const rows = R.options.map((o) => o.usd_per_million_output_tokens);
+  chart(id, { grid: { left, right: 92, top: 8, bottom: 24 }, xAxis: { type: "value", axisLabel: { formatter: tick, hideOverlap: true }, splitNumber: 3 },
+    yAxis: { type: "category", inverse: true, data: R.options.map((o) => o.name), axisTick: { show: false }, axisLabel: { interval: 0, width: left - 10, overflow: "break", lineHeight: 12 } },
+    series: [{ type: "bar", stack: "range", silent: true, itemStyle: { color: "transparent" }, data: rows.map((f) => f.low) },
+      { type: "bar", stack: "range", barMaxWidth: 12, data: rows.map((f, i) => ({ value: f.high - f.low, itemStyle: { color: colour(R.options[i].name, i), opacity: 0.7 } })),
+        label: { show: true, position: "right", color: "#16202b", formatter: (p) => (rows[p.dataIndex].value === null ? "–" : `${show(rows[p.dataIndex].low)}–${trim(rows[p.dataIndex].high)}`) } },
+      { type: "scatter", symbol: "rect", symbolSize: [3, 18], itemStyle: { color: "#16202b" }, data: rows.map((f, i) => [f.value, i]).filter((d) => d[0] !== null) }] });
+}
+
 function months() {
   if (!R.months.length) return empty("chart-cost", "No option can do what the study asks.");
   const n = R.frame.months;
   const x = Array.from({ length: n }, (_, i) => monthName(i + 1));
-  const common = { tooltip: { trigger: "axis", valueFormatter: short }, legend: { top: 0, itemGap: 22, icon: "roundRect", itemWidth: 14, itemHeight: 8 }, grid: { left: 60, right: 16, top: 40, bottom: 30 }, xAxis: { type: "category", data: x } };
-  chart("chart-cost", { ...common, yAxis: { type: "value", axisLabel: { formatter: money } },
-    series: R.months.map((m, i) => ({ name: m.option, type: "line", showSymbol: false, data: m.cumulative_usd, lineStyle: { width: m.option === "Build" ? 3 : 1.5, color: colour(m.option, i) }, itemStyle: { color: colour(m.option, i) } })) });
+  const common = { tooltip: { trigger: "axis", valueFormatter: short }, legend: { type: "scroll", top: 0, itemGap: 22, icon: "roundRect", itemWidth: 14, itemHeight: 8 }, grid: { left: 60, right: 16, top: 40, bottom: 30 }, xAxis: { type: "category", data: x } };
+  const other = R.risk ? R.risk.other : (R.options.filter((o) => o.name !== "Build" && o.usd_per_million_output_tokens.value !== null).sort((p, q) => p.usd_per_million_output_tokens.value - q.usd_per_million_output_tokens.value)[0] || {}).name;
+  const banded = R.months.filter((m) => (m.option === "Build" || m.option === other) && m.cumulative_low_usd.some((v, i) => v !== m.cumulative_high_usd[i]));
+  const plain = { type: "line", showSymbol: false, silent: true, lineStyle: { width: 0 }, tooltip: { show: false } };
+  const bands = banded.flatMap((m) => [{ ...plain, stack: "band " + m.option, data: m.cumulative_low_usd },
+    { ...plain, stack: "band " + m.option, areaStyle: { color: colour(m.option, R.months.indexOf(m)), opacity: 0.16 }, data: m.cumulative_high_usd.map((v, i) => v - m.cumulative_low_usd[i]) }]);
+  chart("chart-cost", { ...common, legend: { ...common.legend, data: R.months.map((m) => m.option) }, yAxis: { type: "value", axisLabel: { formatter: money } },
+    series: [...bands, ...R.months.map((m, i) => ({ name: m.option, type: "line", showSymbol: false, data: m.cumulative_usd, lineStyle: { width: m.option === "Build" ? 3 : 1.5, color: colour(m.option, i) }, itemStyle: { color: colour(m.option, i) } }))] });
   const b = R.months[0];
-  el("months-note").textContent = `Left: every option. Right: ${b.option}, in chips of its own kind.`;
+  el("months-note").textContent = `Left: every option${banded.length ? "; bands from P10 to P90" : ""}. Right: ${b.option}, in chips of its own kind.`;
   chart("chart-capacity", { ...common, yAxis: { type: "value", axisLabel: { formatter: short } }, series: [
     { name: "own chips", type: "line", step: "middle", stack: "have", areaStyle: { color: "#0b6e4f", opacity: 0.55 }, showSymbol: false, lineStyle: { width: 0 }, itemStyle: { color: "#0b6e4f" }, data: b.chips },
     { name: "bridge GPUs", type: "line", step: "middle", stack: "have", areaStyle: { color: "#8d99ae", opacity: 0.55 }, showSymbol: false, lineStyle: { width: 0 }, itemStyle: { color: "#8d99ae" }, data: b.bridge_chips },
@@ -178,8 +199,12 @@ function floor() {
   const trains = (x) => x.figures.some(([k]) => k === "MFU");
   figures("services", "Service", R.services.filter((x) => !trains(x)));
   figures("trainings", "Training run", R.services.filter(trains));
-  if (!R.services.length) return empty("chart-floor", "No chip of the grid can do what the study asks.");
+  if (!R.services.length) {
+    empty("chart-floor", "No chip of the grid can do what the study asks.");
+    return;
+  }
   if (!c.floor_plan.length) {
+    el("architect").remove();
     el("floor-note").closest(".pair").replaceWith(text("p", "No chip of the grid can do what the study asks.", "note"));
     return;
   }
@@ -197,8 +222,7 @@ function floor() {
         textContent: big ? { style: { text: r.name, fontSize: 11, fill: "#16202b", width: w - 6, overflow: "truncate" } } : undefined, textConfig: { position: "inside" } };
     } }] });
   pairs("design", ["Chip", ""], c.properties);
-  const total = c.unit_cost.reduce((a, [, v]) => a + v, 0);
-  pairs("unit", ["Part", "USD"], [...c.unit_cost, ["sum", total]], (v) => "$" + Math.round(v).toLocaleString("en"));
+  waterfall(c.unit_cost);
 }
 
 // Bars of one lane that would overlap, their labels included, go on rows of their own.
@@ -236,7 +260,7 @@ function plan() {
       const inside = w > 6.2 * b.label.length + 10;
       return { type: "rect", shape: { x: x0, y: y - h / 2, width: w, height: h, r: 3 }, style: { fill: "#0b6e4f", opacity: 0.85 },
         textContent: { style: { text: b.label, fontSize: 11, fontFamily: FONT, fill: inside ? "#fff" : "#16202b" } },
-        textConfig: { position: inside ? "inside" : "right" } };
+        textConfig: { position: inside ? "inside" : x1 + 6.2 * b.label.length + 10 > api.getWidth() ? "left" : "right" } };
     } }] });
   list("bottlenecks", p.bottlenecks, "No limit binds.");
   list("stress", p.stress, "No scenario was run.");
@@ -265,7 +289,7 @@ function numbers() {
   }));
 }
 
-[answer, months, moneyFlow, search, floor, plan, sites, numbers].forEach((part) => part());
+[answer, headline, months, risk, scenarios, moneyFlow, cash, plan, sites, planner, search, floor, architect, modelError, numbers].forEach((part) => part());
 // The picture's own frame lets the print style scale it to the paper.
 const framed = (c) => { c.getZr().flush(); c.getDom().querySelector("svg").setAttribute("viewBox", `0 0 ${c.getWidth()} ${c.getHeight()}`); };
 drawn.forEach(framed);

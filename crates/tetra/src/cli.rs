@@ -252,9 +252,9 @@ pub struct Explain {
     /// Folder that holds study.toml.
     #[arg(long, default_value = ".")]
     pub study: PathBuf,
-    /// Option whose number is explained, unless the key names one.
-    #[arg(long, default_value = "Build")]
-    pub option: String,
+    /// Option whose number is explained, unless the key names one; without it Build, or the cheapest where none is built.
+    #[arg(long)]
+    pub option: Option<String>,
 }
 
 /// Tables to validate on.

@@ -1,9 +1,10 @@
 //! The report page: one self-contained file that opens offline. The template is filled once; charts are drawn by the page itself.
 
 const TEMPLATE: &str = include_str!("../assets/page.html");
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("{{css}}", include_str!("../assets/page.css")),
     ("{{echarts}}", include_str!("../assets/echarts.min.js")),
+    ("{{argument}}", include_str!("../assets/argument.js")),
     ("{{js}}", include_str!("../assets/page.js")),
 ];
 

@@ -30,7 +30,7 @@ fn any_thread_count_gives_the_same_bytes() {
     assert!(tetra(&["new", study.to_str().unwrap()]).status.success());
     let (one, two) = (run(&study, "1"), run(&study, "3"));
     let names: Vec<_> = one.iter().map(|f| f.0.as_str()).collect();
-    assert_eq!(names, ["designs.parquet", "explain.json", "report.html", "report.json"]);
+    assert_eq!(names, ["cashflow.csv", "designs.parquet", "explain.json", "report.html", "report.json"]);
     for (a, b) in one.iter().zip(&two) {
         assert!(a == b, "{} differs between one thread and three", a.0);
     }
@@ -58,7 +58,10 @@ fn the_answer_has_every_figure_with_value_range_and_unit() {
         "export_class",
     ];
     let options = report["options"].as_array().unwrap();
-    assert_eq!(options.iter().map(|o| o["name"].as_str().unwrap()).collect::<Vec<_>>(), ["Build", "H100", "B200"]);
+    assert_eq!(
+        options.iter().map(|o| o["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["Build", "H100", "B200", "B200 and successors", "Rent H100", "Rent B200"]
+    );
     for option in options {
         for figure in FIGURES {
             for part in ["value", "low", "high", "unit"] {
@@ -91,4 +94,29 @@ fn what_an_explanation_shows_adds_up() {
         stack.extend(parts);
     }
     assert!(sums > 0, "some explanation is a sum");
+}
+
+#[test]
+fn the_table_of_payments_adds_up_to_the_levelised_cost() {
+    let work = tempfile::tempdir().unwrap();
+    let study = work.path().join("small");
+    assert!(tetra(&["new", study.to_str().unwrap()]).status.success());
+    run(&study, "2");
+    let text = fs::read_to_string(study.join("out/cashflow.csv")).unwrap();
+    let nodes: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(study.join("out/explain.json")).unwrap()).unwrap();
+    let mut sums: std::collections::BTreeMap<String, f64> = Default::default();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        // The name of a line may hold commas.
+        let [usd, factor, share, tokens] = [4, 3, 2, 1].map(|i| cells[cells.len() - i].parse::<f64>().unwrap());
+        let month: f64 = cells[1].parse().unwrap();
+        assert!((factor - 1.1f64.powf(-(month - 1.0) / 12.0)).abs() < 1e-9);
+        *sums.entry(cells[0].trim_matches('"').to_lowercase().replace(' ', "_")).or_default() += usd * factor * share / tokens * 1e6;
+    }
+    assert!(sums.len() > 2);
+    for (name, sum) in sums {
+        let key = format!("{name}.usd_per_million_output_tokens");
+        let told = nodes.iter().find(|n| n["key"] == key.as_str()).unwrap()["value"].as_f64().unwrap();
+        assert!((sum / told - 1.0).abs() < 1e-6, "{name}: {sum} against {told}");
+    }
 }

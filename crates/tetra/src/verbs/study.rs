@@ -39,6 +39,7 @@ pub fn read(library: &Library, folder: &Path) -> Result<Asked, Failure> {
         grids: data("grids.toml"),
         suppliers: data("suppliers.toml"),
         outages: data("outages.toml"),
+        probes: data("probes.toml"),
         chips: library.under("chips", ".toml").collect(),
         models: models.map(|(name, text)| (name.trim_end_matches(".json"), text.as_str())).collect(),
     };
@@ -109,6 +110,7 @@ pub fn run(library: &Library, folder: &Path) -> Result<Answer, Failure> {
     let mut output = Output::into(&out)?;
     output.write("report.json", report.as_bytes())?;
     output.write("report.html", page(&report).as_bytes())?;
+    output.write("cashflow.csv", found.cashflow.as_bytes())?;
     output.write("explain.json", json(&found.explanations)?.as_bytes())?;
     output.write("designs.parquet", &columns::parquet(&found.designs)?)?;
     output.finish()?;
@@ -240,8 +242,9 @@ pub fn explain(at: &Explain) -> Result<Answer, Failure> {
     let list = |keys: &[&str]| keys.join("\n");
     let keys: Vec<&str> = all.iter().map(|n| n.key.as_str()).collect();
     let Some(key) = &at.key else { return Answer::new(list(&keys), &keys) };
-    let of_option = format!("{}.{key}", at.option.to_lowercase().replace(' ', "_"));
-    match tetra_study::explain(&all, key).or_else(|_| tetra_study::explain(&all, &of_option)) {
+    let prefix = at.option.as_ref().map_or(String::new(), |o| format!("{}.", o.to_lowercase().replace(' ', "_")));
+    let named = all.iter().find(|n| n.key == *key || n.key == format!("{prefix}{key}"));
+    match named.map_or_else(|| tetra_study::explain(&all, if prefix.is_empty() { key } else { "" }), Ok) {
         Ok(node) => Answer::new(node.text(), node),
         Err(known) => Err(Failure::Input(vec![format!("no number \"{key}\": the keys are\n{}", list(&known))])),
     }
