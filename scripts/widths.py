@@ -4,9 +4,13 @@ With r = |ln(measured/predicted)|, every source left out in turn and the rows of
 the 80 % quantiles of r so found (with one source that source's quantile), times sqrt(1 + 1/n), by which the interval for the next of n normal
 observations is wider than theirs: n sources say little of the next one where they are few. Rows of chips that are only announced or designed count with r
 divided by the factor of their interval.
+
+`between_chips` is the 80 % quantile of the error of a ratio: the time per output token of one configuration on two chips, measured over predicted, over
+all pairs of chips that one configuration was measured on in one worker.
 """
 
 import csv
+import itertools
 import math
 import os
 import pathlib
@@ -35,29 +39,49 @@ def mechanism(kind, record, metric):
     return "tpot" if metric.startswith("tpot") else "throughput"
 
 
-def residuals(widths):
-    """|ln(measured/predicted)| by mechanism and source."""
+def predictions(kind):
+    """Every row of a table that was not refused, with its prediction."""
     program = str(pathlib.Path(os.environ["TETRA"]).resolve())
+    path = f"validation/{kind}_measured.csv"
+    with tempfile.TemporaryDirectory() as folder:
+        rows = pathlib.Path(folder) / "rows.csv"
+        subprocess.run([program, "validate", path, "--data", "data", "--rows", str(rows)], check=True, capture_output=True)
+        predicted = list(csv.DictReader(rows.open()))
+    records = list(csv.DictReader(open(path)))
+    each = len(predicted) // len(records)
+    for i, row in enumerate(predicted):
+        record = records[i // each]
+        assert record["id"] == row["id"], f"{path}: rows are not in the order of the table"
+        if not row["refused_because"]:
+            yield record, row
+
+
+def residuals(tables, widths):
+    """|ln(measured/predicted)| by mechanism and source."""
     out = {}
-    for kind in ["kernel", "training", "inference", "serving"]:
-        path = f"validation/{kind}_measured.csv"
-        with tempfile.TemporaryDirectory() as folder:
-            rows = pathlib.Path(folder) / "rows.csv"
-            subprocess.run([program, "validate", path, "--data", "data", "--rows", str(rows)], check=True, capture_output=True)
-            predicted = list(csv.DictReader(rows.open()))
-        records = list(csv.DictReader(open(path)))
-        each = len(predicted) // len(records)
-        for i, row in enumerate(predicted):
-            record = records[i // each]
-            assert record["id"] == row["id"], f"{path}: rows are not in the order of the table"
-            if row["refused_because"]:
-                continue
+    for kind, rows in tables.items():
+        for record, row in rows:
             name = mechanism(kind, record, row["metric"])
             value = float(row["predicted"])
             factor = max(1.0, math.log(float(row["high"]) / value) / widths[name])
             r = abs(math.log(float(row["measured"]) / value)) / factor
             out.setdefault(name, {}).setdefault(record["source_url"], []).append(r)
     return out
+
+
+CONFIGURATION = ["model", "engine", "precision", "input_len", "output_len", "batch_size", "tp_size"]
+
+
+def between_chips(rows):
+    """The width of a ratio of two chips, the number of pairs, and of chips."""
+    found = {}
+    for record, row in rows:
+        if row["metric"].startswith("tpot") and record["mode"].strip() in ("", "aggregated"):
+            of = found.setdefault(tuple(record[c] for c in CONFIGURATION), {})
+            of.setdefault(record["accelerator"], []).append(math.log(float(row["measured"]) / float(row["predicted"])))
+    means = [{chip: sum(r) / len(r) for chip, r in by_chip.items()} for by_chip in found.values()]
+    apart = sorted(abs(a - b) for by_chip in means for a, b in itertools.combinations(by_chip.values(), 2))
+    return apart[int(INSIDE * len(apart))], len(apart), len({chip for by_chip in means for chip in by_chip})
 
 
 def quantile(sources):
@@ -85,8 +109,13 @@ def width(by_source):
 def main():
     lines = list(csv.reader(PATH.open()))
     widths = {line[1]: float(line[2]) for line in lines[1:]}
-    found = residuals(widths)
+    tables = {kind: list(predictions(kind)) for kind in ["kernel", "training", "inference", "serving"]}
+    found = residuals(tables, widths)
+    ratio, pairs, chips = between_chips(tables["serving"])
     for line in lines[1:]:
+        if line[1] == "between_chips":
+            line[2] = line[3] = line[4] = f"{ratio:.3f}"
+            line[9] = f"time per output token of one configuration on two chips, measured ratio over predicted: {pairs} pairs of {chips} chips"
         by_source = found.get(line[1])
         if by_source is None:
             continue
