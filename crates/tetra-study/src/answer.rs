@@ -59,6 +59,7 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
     let worked: Vec<&Worked> = build.iter().chain(bought.iter().filter_map(|b| b.as_ref().ok())).chain(&more).collect();
     let chosen = build.as_ref().and_then(|b| b.id);
     let drawn = crate::draw::draw(&setting, &worked, progress);
+    let residency = build.as_ref().or_else(|| worked.first().copied()).map_or(Vec::new(), |b| planner.residency(b));
     let mut report = Report {
         frame: frame(name, study),
         verdict: verdict(&setting, build.as_ref(), &bought, &more),
@@ -70,18 +71,17 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
         money: build.as_ref().map_or(Vec::new(), |b| money(&setting, b)),
         plan: build.as_ref().and_then(|b| planner.report(b, planned.len())),
         sites: site_reports(&setting, build.as_ref().or_else(|| worked.first().copied())),
-        residency: build.as_ref().or_else(|| worked.first().copied()).map_or(Vec::new(), |b| planner.residency(b)),
         risk: drawn.as_ref().map(|d| crate::draw::report(&setting, d, &worked)),
         scenarios: Vec::new(),
         cash: build.as_ref().map(|b| crate::cash::cash(&setting, b)),
         architect: crate::architect::architect(&setting, build.as_ref(), &others),
-        planner: None,
+        planner: crate::planner::planner(&setting, &worked, &residency),
+        residency,
         model_error: crate::model_error::model_error(&inputs.tables),
         not_modelled: not_modelled(study, inputs),
         numbers: numbers(inputs),
         sources: sources(inputs),
     };
-    report.planner = crate::planner::planner(&setting, &worked, &report.residency);
     drawn.iter().for_each(|d| add_draws(&setting, d, &worked, &mut report));
     let designs = design_rows(&setting, &evaluated.searched, &planned);
     let explanations = explanations(&setting, &worked);
@@ -144,7 +144,8 @@ fn plan_more(setting: &Setting<'_>, sales: &[Sale<'_>], bought: &[Bought], plann
     let cost = |w: &Worked| w.usd_per_token(setting);
     let best = bought.iter().filter_map(|b| b.as_ref().ok()).min_by(|a, b| cost(a).total_cmp(&cost(b)));
     let market = &setting.inputs.constants.market;
-    let successors = best.and_then(|w| {
+    // Only the plan knows prices that change.
+    let successors = best.filter(|_| cfg!(feature = "plan")).and_then(|w| {
         let Source::Sale { price, basis, from, .. } = w.source else { return None };
         let source = Source::Sale { price, basis, from, change_per_year: market.successor_change_per_year() };
         let name = format!("{} and successors", w.name);
@@ -156,7 +157,7 @@ fn plan_more(setting: &Setting<'_>, sales: &[Sale<'_>], bought: &[Bought], plann
     let holds = |w: &Worked| must.is_none_or(|m| w.outcome.served[m..].iter().all(|s| *s >= 1.0));
     let rents = sales.iter().filter_map(|s| {
         let (usd_per_month, found) = (month_of(setting.inputs.rent_of(s.chip)?), s.found.as_ref().ok()?.clone());
-        let from = setting.rent_lead_months;
+        let from = market.rent_lead_months as usize;
         let found = crate::evaluate::Found { from, ..found };
         let outcome = Outcome::of_rent(&found, setting, usd_per_month);
         let source = Source::Rent { usd_per_month, from };
@@ -204,8 +205,7 @@ fn verdict(setting: &Setting<'_>, build: Option<&Worked>, bought: &[Bought], mor
         break_even_volume: Figure::exact(f64::NAN, "of the demand"),
         break_even_month: Figure::exact(None, "month"),
         against: Vec::new(),
-        certainty: "Base case only: ranges of the inputs are not drawn yet, so low and high equal the value and no probability is given."
-            .to_owned(),
+        certainty: "Base case only: Build or every other option is a misfit, so nothing was drawn and no probability is given.".to_owned(),
     }
 }
 

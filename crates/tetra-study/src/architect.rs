@@ -14,7 +14,7 @@ use crate::cashflow::LineKind;
 use crate::compare::{Worked, words};
 use crate::evaluate::{Misfit, Setting, Source};
 use crate::grid::AXES;
-use crate::regret::regrets;
+use crate::regret::{missing, regrets};
 use crate::report::{ArchitectReport, Marginal};
 use crate::search::package_of;
 use crate::tables::{axis_words, design_words};
@@ -39,11 +39,12 @@ pub fn architect(setting: &Setting<'_>, chosen: Option<&Worked>, planned: &[Work
         search,
         "A tenth more of a resource is built, priced and evaluated like any design, before suppliers' limits; faster HBM keeps its price.",
     ];
+    let skipped = missing(setting).into_iter().map(|model| format!("{model} was not tried: it has no config.json that can be read."));
     Some(ArchitectReport {
         regret,
         marginal: marginals(setting, chosen, &setting.inputs.grid.design(id)),
         lost: lost(setting, chosen, planned),
-        notes: notes.into_iter().map(str::to_owned).collect(),
+        notes: notes.into_iter().map(str::to_owned).chain(skipped).collect(),
     })
 }
 
@@ -130,7 +131,10 @@ fn why(setting: &Setting<'_>, chosen: &Worked, other: &Worked) -> String {
     let dearer = usd(other) - usd(chosen);
     let most = largest(&parts(chosen), &parts(other), dearer.signum());
     let side = if dearer < 0.0 { "cheaper" } else { "dearer" };
-    text.push_str(&format!("; the package is {} USD {side}", show_number(dearer.abs())));
+    match dearer == 0.0 {
+        true => text.push_str("; the package costs the same"),
+        false => text.push_str(&format!("; the package is {} USD {side}", show_number(dearer.abs()))),
+    }
     if let Some((name, change)) = most {
         text.push_str(&format!(", {} USD by its {name}", show_number(change.abs())));
     }

@@ -35,7 +35,9 @@ impl Worked {
     /// Days of one training run, and at equal spend.
     pub fn days(&self) -> [f64; 2] {
         let longest = self.found.ability.trainings.iter().map(|t| t.time.value() / DAY_S).fold(0.0, f64::max);
-        [longest, self.found.goals()[1]]
+        // What a rented fleet of the reference spend would do is not worked out.
+        let rented = matches!(self.source, Source::Rent { .. });
+        [longest, if rented { f64::NAN } else { self.found.goals()[1] }]
     }
 
     /// Whether the capacity of a supplier of its own kind holds the plan back.
@@ -89,7 +91,7 @@ impl Worked {
         Contender {
             name: self.name.clone(),
             usd_per_million: self.usd_per_token(setting) * 1e6,
-            equal_spend_days: self.found.goals()[1],
+            equal_spend_days: self.days()[1],
             payments: self.outcome.payments(rate) * self.found.serving_share,
             design: design * self.found.serving_share,
             cumulative: self.cumulative(setting),
@@ -124,7 +126,7 @@ impl Worked {
         let o = &self.outcome;
         // Not a number is written as null: there is no run.
         let run = |value: f64| if setting.study.trainings.is_empty() { f64::NAN } else { value };
-        let days = self.found.ability.trainings.iter().map(|t| t.time.value() / DAY_S).fold(0.0, f64::max);
+        let days = self.days();
         let fresh = |name: &str| Figure::exact(name.to_owned(), "");
         OptionFigures {
             name: self.name.clone(),
@@ -133,8 +135,8 @@ impl Worked {
             opex_usd_per_year: Figure::exact(o.opex_per_year(), "USD/year"),
             chips: Figure::exact(self.chips(), "chips"),
             it_mw: Figure::exact(o.it_w * 1e-6, "MW"),
-            training_days: Figure::exact(run(days), "days"),
-            training_days_at_equal_spend: Figure::exact(run(self.found.goals()[1]), "days"),
+            training_days: Figure::exact(run(days[0]), "days"),
+            training_days_at_equal_spend: Figure::exact(run(days[1]), "days"),
             training_usd_per_run: Figure::exact(run(self.usd_per_run(setting)), "USD"),
             first_month: Figure::exact(o.first_month, "month"),
             full_month: Figure::exact(o.full_month, "month"),

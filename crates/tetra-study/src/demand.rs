@@ -13,12 +13,12 @@ use crate::problem::Problems;
 use crate::section::{Section, quantity_of, table_of};
 use crate::study::Service;
 
-/// Most tokens that a prompt or an answer may have.
-const MOST_TOKENS: u64 = 1 << 24;
+/// Most tokens that a prompt, an answer or a sequence may have.
+pub(crate) const MOST_TOKENS: u64 = 1 << 24;
 /// Largest demand, tokens per second.
 const LARGEST_DEMAND: f64 = 1e15;
 /// Longest limit of a service, seconds.
-const LONGEST_LIMIT: f64 = 1e6;
+pub(crate) const LONGEST_LIMIT: f64 = 1e6;
 
 /// Where a service's demand comes from.
 enum Origin {

@@ -209,6 +209,8 @@ mod tests {
             own_chip_share: 0.5,
             price_halving_years: 2.0,
             quoted_cut: 0.5,
+            rentable_gpus: 1e4,
+            rent_lead_months: 1,
             rent_change_per_year: 0.0,
             facility_life_months: 240.0,
             gpu_lead_months: 6,

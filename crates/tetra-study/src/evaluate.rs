@@ -39,10 +39,6 @@ pub struct Setting<'a> {
     pub bridge: Option<Bridge>,
     /// Machines to rent meanwhile.
     pub rent: Option<Rented>,
-    /// Machines that can be rented at a time.
-    pub rentable: f64,
-    /// Months from the order of a rented machine to its use.
-    pub rent_lead_months: usize,
     /// Discounted dollars of the reference training fleet, by training run.
     pub budgets: Vec<f64>,
 }

@@ -9,11 +9,13 @@ use tetra_quantity::{DataError, TableText, Tables};
 use tetra_site::{Residency, Site, SiteConstants, SiteTable};
 use tetra_workload::Model;
 
+use crate::draw::Chances;
 use crate::grid::Grid;
 use crate::market::Market;
 use crate::probe::Probe;
 use crate::problem::{Problems, StudyError};
 use crate::study::Study;
+use crate::validate::ModelError;
 
 /// Texts of all inputs.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +78,10 @@ pub struct Constants {
     pub site: SiteConstants,
     /// Prices.
     pub market: Market,
+    /// What may happen beside prices.
+    pub chances: Chances,
+    /// Model error.
+    pub error: ModelError,
     /// Gross dies already counted.
     pub dies: DieCounts,
 }
@@ -121,6 +127,8 @@ impl Constants {
             serve: ServeConstants::from_tables(t)?,
             site: SiteConstants::from_tables(t)?,
             market: Market::from_tables(t)?,
+            chances: Chances::from_tables(t)?,
+            error: ModelError::from_tables(t)?,
             dies: DieCounts::new(),
         })
     }

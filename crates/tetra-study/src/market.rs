@@ -20,6 +20,10 @@ pub struct Market {
     pub quoted_cut: f64,
     /// Years in which the price of the same performance halves.
     pub price_halving_years: f64,
+    /// GPUs that can be rented at a time.
+    pub rentable_gpus: f64,
+    /// Months from the order to the use of a rented GPU.
+    pub rent_lead_months: u32,
     /// Change of rents per year.
     pub rent_change_per_year: f64,
     /// Value of an own chip over that of a bought one of the same age.
@@ -69,6 +73,8 @@ impl Market {
             residual,
             quoted_cut: tables.number("claim", "cost_cut", "1")?,
             price_halving_years: tables.number("gpu", "price_performance_doubling", "years")?,
+            rentable_gpus: tables.number("gpu_supply", "rentable", "units")?,
+            rent_lead_months: months("gpu_supply", "rent_lead_time")?.ceil().clamp(0.0, 1e6) as u32,
             rent_change_per_year: tables.number("gpu", "rent_ratio_per_year", "1")? - 1.0,
             own_chip_share: tables.number("residual", "own_chip_share", "1")?,
             facility_life_months: months("residual", "facility_life")?,

@@ -56,7 +56,8 @@ impl Outcome {
     pub fn of_rent(found: &Found, setting: &Setting<'_>, usd_per_month: f64) -> Self {
         let months = found.need.len();
         let mut ledger = Ledger::new(months);
-        let ready = |m: usize| if m >= found.from { setting.rentable } else { 0.0 };
+        let rentable = setting.inputs.constants.market.rentable_gpus;
+        let ready = |m: usize| if m >= found.from { rentable } else { 0.0 };
         let rented: Vec<f64> = found.need.iter().enumerate().map(|(m, n)| n.min(ready(m))).collect();
         let served: Vec<f64> = found.need.iter().zip(&rented).map(|(n, r)| if *n > 0.0 { r / n } else { 1.0 }).collect();
         for m in 0..months {

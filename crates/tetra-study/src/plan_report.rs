@@ -67,7 +67,7 @@ fn remarks(w: &Worked, planned: usize) -> Vec<String> {
     vec![
         format!("{planned} chips of the front were planned; the cheapest is shown."),
         format!("The plan costs at most {} % more than the best possible one.", show_number(100.0 * gap.max(0.0))),
-        "Prices stay as they are; transport, tariffs and minimum orders are left out.".to_owned(),
+        "Bought GPUs get cheaper as successors come, all other prices stay as they are; transport, tariffs and minimum orders are left out.".to_owned(),
     ]
 }
 

@@ -1,7 +1,8 @@
 //! An option under the limits of its suppliers and sites: hands chips, prices and lead times to the plan and takes its payments back.
 //!
 //! One unit of a bridge stands in for the ratio of chips that both need for the same demand. Costs of a machine that run whether it works or
-//! not (upkeep, staff, insurance) go with the watts it stands for. Leaves out: a change of prices over the horizon.
+//! not (upkeep, staff, insurance) go with the watts it stands for. Leaves out: a change of prices over the horizon, but for bought GPUs, whose
+//! successors cost less.
 
 use tetra_chip::Chip;
 use tetra_foundry::Package;

@@ -8,12 +8,9 @@ use tetra_quantity::{Seconds, toml_words};
 use tetra_workload::{Model, Precision};
 use toml::de::DeTable;
 
-use crate::demand::read_precision;
+use crate::demand::{LONGEST_LIMIT, MOST_TOKENS, read_precision};
 use crate::problem::{Problems, StudyError};
 use crate::section::{Section, quantity_of, table_of};
-
-/// Most tokens of a prompt or an answer.
-const MOST_TOKENS: u64 = 1 << 24;
 
 /// One model with one shape of request.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,15 +55,13 @@ impl Probe {
     }
 
     fn read(mut s: Section<'_, '_>, problems: &mut Problems) -> Option<Self> {
-        /// No limit of a service is longer, in seconds.
-        const LONGEST: f64 = 1e6;
         let model = s.text("model", "\"Qwen3-32B\"", problems);
         let extreme = s.text("extreme", "\"long prompts\"", problems);
         let precision = read_precision(&mut s, problems);
         let prompt = s.integer("prompt", 1..=MOST_TOKENS, problems);
         let output = s.integer("output", 1..=MOST_TOKENS, problems);
-        let ttft = s.get("ttft").and_then(|v| quantity_of::<Seconds>("ttft", v, 0.0..=LONGEST, problems));
-        let tpot = s.get("tpot").and_then(|v| quantity_of::<Seconds>("tpot", v, 0.0..=LONGEST, problems));
+        let ttft = s.get("ttft").and_then(|v| quantity_of::<Seconds>("ttft", v, 0.0..=LONGEST_LIMIT, problems));
+        let tpot = s.get("tpot").and_then(|v| quantity_of::<Seconds>("tpot", v, 0.0..=LONGEST_LIMIT, problems));
         s.finish(problems);
         Some(Self { model: model?.0, extreme: extreme?.0, precision: precision?, prompt: prompt?, output: output?, ttft, tpot })
     }

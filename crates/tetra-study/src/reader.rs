@@ -4,7 +4,7 @@ use tetra_quantity::{PerYear, Seconds, Tokens, Watts, toml_words};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::demand;
+use crate::demand::{self, MOST_TOKENS};
 use crate::problem::{Problems, StudyError};
 use crate::section::{Found, Section, number_of, quantity_of, table_of, text_of, wrong_type};
 use crate::study::{Frame, Month, Search, SiteChoice, Study, Training};
@@ -15,8 +15,6 @@ const LARGEST_FILE: usize = 1 << 20;
 const MOST_BROKEN: usize = 5;
 /// Longest horizon, in months.
 const LONGEST_HORIZON: u64 = 240;
-/// Most tokens that a prompt, an answer or a sequence may have.
-const MOST_TOKENS: u64 = 1 << 24;
 /// Largest value of any quantity that a study may ask for, in its base unit.
 const LARGEST: f64 = 1e18;
 

@@ -35,6 +35,12 @@ struct Priced {
     least: f64,
 }
 
+/// Models of asks that have no configuration.
+pub fn missing<'a>(setting: &Setting<'a>) -> Vec<&'a str> {
+    let inputs = setting.inputs;
+    inputs.probes.iter().map(|p| p.model.as_str()).filter(|m| !inputs.models.contains_key(*m)).collect()
+}
+
 /// All asks that the study does not name; and whether every search was finished.
 pub fn regrets(setting: &Setting<'_>, chosen: usize) -> (Vec<Regret>, bool) {
     let grid = &setting.inputs.grid;

@@ -1,7 +1,7 @@
 //! The main job: a study and its inputs in, the answer out.
 
 use tetra_chip::Chip;
-use tetra_quantity::{MONTH_S, Seconds, YEAR_S};
+use tetra_quantity::YEAR_S;
 use tetra_site::{Finance, Residency, Tenure};
 
 use crate::ability::{AbilityMisfit, Asks};
@@ -76,11 +76,6 @@ pub fn setting<'a>(study: &'a Study, inputs: &'a Inputs, asks: &'a Asks<'a>, pla
         penalty: (0..study.frame.months as usize).map(|m| tokens(m) * market.penalty_usd_per_token).collect(),
         bridge: None,
         rent: None,
-        rentable: inputs.tables.number("gpu_supply", "rentable", "units").unwrap_or(0.0),
-        rent_lead_months: inputs
-            .tables
-            .quantity::<Seconds>("gpu_supply", "rent_lead_time")
-            .map_or(0, |t| (t.value() / MONTH_S).ceil() as usize),
         budgets: Vec::new(),
     }
 }

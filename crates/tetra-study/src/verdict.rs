@@ -35,17 +35,16 @@ pub struct Odds {
     pub decides: Option<String>,
 }
 
-/// Probability in tenths from which the verdict is build, and up to which it is another option.
-const SURE: (f64, f64) = (8.0, 2.0);
+/// Probability from which the verdict is build, and up to which it is another option.
+const SURE: (f64, f64) = (4.0 / 5.0, 1.0 / 5.0);
 
 /// The sentence where worlds were drawn.
 pub fn sentence_with(a: &Contender, b: &Contender, odds: &Odds, start: Month) -> String {
-    let tenths = odds.build_cheaper * 10.0;
     let sure = format!(" P(build cheaper) = {}.", percent(odds.build_cheaper));
-    if tenths >= SURE.0 {
+    if odds.build_cheaper >= SURE.0 {
         return build_sentence(a, b, start) + &sure;
     }
-    if tenths <= SURE.1 {
+    if odds.build_cheaper <= SURE.1 {
         return buy_sentence(a, b) + &sure;
     }
     let decides = odds.decides.as_ref().map_or(String::new(), |d| format!("; what most needs to be known better: {d}"));

@@ -17,6 +17,7 @@ use replay::{Frozen, Quote, Replay, quote};
 use world::{Reader, Roll};
 
 pub use risk::{ranges, report, verdict_figures};
+pub use world::Chances;
 
 /// Worlds that are drawn.
 const DRAWS: u64 = 2000;
@@ -68,33 +69,34 @@ impl Table<'_> {
 
 /// Draws worlds for all options that can do the study; none where Build or every other option is a misfit.
 pub fn draw(setting: &Setting<'_>, worked: &[&Worked], progress: &dyn Progress) -> Option<Drawn> {
-    let build = worked.iter().position(|w| w.id.is_some())?;
+    // Build comes first where there is one.
+    worked.first()?.id?;
     let cost = |i: &usize| worked[*i].usd_per_token(setting);
-    let other = (0..worked.len()).filter(|i| *i != build).min_by(|a, b| cost(a).total_cmp(&cost(b)))?;
-    let base_world = Reader::new(setting).ok()?.world(Roll::Base).ok()?;
+    let other = (1..worked.len()).min_by(|a, b| cost(a).total_cmp(&cost(b)))?;
+    let base_world = Reader::new(setting).world(Roll::Base).ok()?;
     let frozen: Vec<Frozen<'_>> = worked.iter().map(|w| Frozen::of(setting, w, &base_world)).collect::<Option<_>>()?;
     let bridge = setting.bridge.as_ref().and_then(|b| worked.iter().position(|w| w.name == b.name));
     let table = Table { setting, frozen, bridge };
     let all: Vec<usize> = (0..worked.len()).collect();
-    let base = table.play(&mut Reader::new(setting).ok()?, Roll::Base, &all)?;
+    let base = table.play(&mut Reader::new(setting), Roll::Base, &all)?;
     let seed = setting.study.frame.seed;
     progress.start("draws", DRAWS);
     let starts: Vec<u64> = (0..DRAWS.div_ceil(CHUNK)).map(|c| c * CHUNK).collect();
     let chunk = |&from: &u64| -> Vec<(u64, Vec<Replay>)> {
-        let Ok(mut reader) = Reader::new(setting) else { return Vec::new() };
+        let mut reader = Reader::new(setting);
         let worlds = from..(from + CHUNK).min(DRAWS);
         progress.step(CHUNK);
         worlds.filter_map(|draw| Some((draw, table.play(&mut reader, Roll::Draw { seed, draw }, &all)?))).collect()
     };
     let (numbers, worlds): (Vec<u64>, Vec<Vec<Replay>>) = starts.par_iter().flat_map_iter(chunk).collect::<Vec<_>>().into_iter().unzip();
-    let pair = [build, other];
+    let pair = [0, other];
     let names: Vec<&str> = pair.iter().map(|&i| worked[i].model_name()).collect();
     let inputs = world::inputs_of(setting, &names);
     let (low, high) = risk::TENTHS;
     let moved = inputs.par_chunks(CHUNK as usize).flat_map_iter(|inputs| {
-        let mut reader = Reader::new(setting).ok();
+        let mut reader = Reader::new(setting);
         let mut at = |input: &str, u: f64| -> Option<[f64; 2]> {
-            let found = table.play(reader.as_mut()?, Roll::One(input, u), &pair)?;
+            let found = table.play(&mut reader, Roll::One(input, u), &pair)?;
             Some([found[0].usd_per_million, found[1].usd_per_million])
         };
         inputs.iter().filter_map(|i| Some((i.clone(), [at(i, low)?, at(i, high)?]))).collect::<Vec<_>>()

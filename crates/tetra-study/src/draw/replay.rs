@@ -5,6 +5,7 @@
 //! or fewer machines than planned are paid at the world's price. What is short is rented, as far as there is anything to rent, and else costs
 //! its penalty. Where a world equals the base every ratio is exactly 1 and every difference exactly 0. Leaves out: a new plan, moving to other sites.
 
+use tetra_foundry::Package;
 use tetra_quantity::{MONTHS_PER_YEAR, PerYear};
 use tetra_site::Finance;
 
@@ -12,6 +13,7 @@ use crate::cashflow::{Ledger, LineKind};
 use crate::compare::Worked;
 use crate::draw::world::World;
 use crate::evaluate::{Setting, Source};
+use crate::market::Market;
 use crate::run::finance_of;
 use crate::search::package_with;
 use crate::stand::{Place, stand};
@@ -35,11 +37,13 @@ pub struct Quote {
     from: f64,
     /// Time of one unit of serving, and of training, over the prediction.
     pub time: [f64; 2],
+    /// Value of a chip after some months over that of a chip on sale.
+    keeps: f64,
     /// Share of its value that is left at half the horizon.
     kept: f64,
     /// Carbon of a chip: made, and run for a year.
     kg: [f64; 2],
-    /// Discounted cost of a chip through the horizon, for equal spend.
+    /// Cost of a chip through the horizon, undiscounted: only its ratio to that of the base is used, for equal spend.
     per_chip: f64,
 }
 
@@ -50,6 +54,24 @@ impl Quote {
 
     fn machine(&self) -> f64 {
         self.chip() + self.equipment
+    }
+
+    /// Takes the prices and months of a chip of one's own.
+    fn make(&mut self, package: Package, world: &World<'_>) -> Source {
+        let line = |names: &[&str]| -> f64 { package.waterfall.iter().filter(|l| names.contains(&l.0)).map(|l| l.1.value()).sum() };
+        let parts = [line(&WAFER), line(&MEMORY), line(&TEST)];
+        self.package = [parts[0], parts[1], package.unit_cost.value() - parts.iter().sum::<f64>(), parts[2]];
+        self.nre = package.nre.total.value();
+        let people = |n: &str| n == "design" || n == "software";
+        let months = package.programme.months_to_volume;
+        self.burn = package.nre.parts.iter().filter(|p| people(p.0)).map(|p| p.1.value()).sum::<f64>() / months.max(1.0);
+        self.from = months + world.chances.slip;
+        Source::Own(Box::new(package))
+    }
+
+    /// What a machine is worth after `age` months, as in the closed form of the estimate.
+    fn left(&self, market: &Market, age: f64) -> f64 {
+        market.residual_at(age) * (self.chip() * self.keeps + self.equipment)
     }
 }
 
@@ -68,21 +90,14 @@ pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quo
         ..Quote::default()
     };
     let source = match &w.source {
-        Source::Own(_) => {
-            let package = package_with(&w.chip, setting, &world.foundry).ok()?;
-            let line = |names: &[&str]| -> f64 { package.waterfall.iter().filter(|l| names.contains(&l.0)).map(|l| l.1.value()).sum() };
-            let parts = [line(&WAFER), line(&MEMORY), line(&TEST)];
-            q.package = [parts[0], parts[1], package.unit_cost.value() - parts.iter().sum::<f64>(), parts[2]];
-            q.nre = package.nre.total.value();
-            q.from = package.programme.months_to_volume;
-            let people = |n: &str| n == "design" || n == "software";
-            q.burn = package.nre.parts.iter().filter(|p| people(p.0)).map(|p| p.1.value()).sum::<f64>() / q.from.max(1.0);
-            q.from += world.slip;
-            Source::Own(Box::new(package))
-        }
+        Source::Own(_) => q.make(package_with(&w.chip, setting, &world.foundry).ok()?, world),
         other => other.at_market(&w.chip, setting.inputs, &world.market),
     };
-    q.from = if seen { f64::from(world.market.gpu_lead_months) } else { q.from };
+    match &w.source {
+        Source::Own(_) => {}
+        Source::Sale { .. } => q.from = f64::from(world.market.gpu_lead_months),
+        Source::Rent { .. } => q.from = f64::from(world.market.rent_lead_months),
+    }
     let places: Vec<Place<'_>> = setting.places.iter().zip(&world.sites).map(|(p, site)| Place { site, cap: p.cap }).collect();
     let bought = source.bought(&w.chip, setting.inputs);
     let standing = stand(&bought, &w.found.parts, &places, &finance, &world.site).ok()?;
@@ -91,11 +106,10 @@ pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quo
         q.package = [0.0, 0.0, unit.chip_usd, 0.0];
     }
     q.equipment = unit.equipment_usd;
-    let of_hall = |name: &str| name == "rent" || name == "facility upkeep";
-    q.hall = unit.opex_usd_per_year.iter().filter(|o| of_hall(o.0)).map(|o| o.1).sum();
-    q.energy = unit.opex_usd_per_year.iter().filter(|o| !of_hall(o.0)).map(|o| o.1).sum();
-    let share = if seen { 1.0 } else { world.market.own_chip_share };
-    q.kept = world.market.residual_at(horizon * 0.5) * share;
+    q.hall = unit.opex_usd_per_year.iter().filter(|o| is_hall(o.0)).map(|o| o.1).sum();
+    q.energy = unit.opex_usd_per_year.iter().filter(|o| !is_hall(o.0)).map(|o| o.1).sum();
+    q.keeps = if seen { 1.0 } else { world.market.own_chip_share };
+    q.kept = world.market.residual_at(horizon * 0.5) * q.keeps;
     q.kg = [unit.kg_embodied, unit.kg_per_year];
     q.per_chip = q.machine() * (1.0 - q.kept) + (q.hall + q.energy) * horizon / MONTHS_PER_YEAR;
     Some(q)
@@ -106,7 +120,7 @@ pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quo
 pub struct Replay {
     /// Dollars per million output tokens.
     pub usd_per_million: f64,
-    /// Present value of all payments.
+    /// Present value of the payments for serving.
     pub payments: f64,
     /// Of it, design.
     pub design: f64,
@@ -185,7 +199,7 @@ pub struct Frozen<'a> {
     /// The option.
     pub w: &'a Worked,
     base: Quote,
-    /// Chips of its own kind by part and month, discounted weight apart.
+    /// Share of serving in the payments, and output tokens, discounted; both at the base.
     serving_share: f64,
     tokens: f64,
     /// Whether a supplier's capacity holds the plan back.
@@ -218,7 +232,7 @@ impl<'a> Frozen<'a> {
             serving_share: w.serving_share(setting),
             tokens: setting.tokens,
             capped,
-            allocation: base.allocation,
+            allocation: base.chances.allocation,
         })
     }
 
@@ -232,8 +246,8 @@ impl<'a> Frozen<'a> {
         let o = &self.w.outcome;
         let late = now.from - self.base.from;
         let bridge_late = bridge.map_or(0.0, |(b, n)| n.from - b.from);
-        let most = if self.capped && self.w.id.is_some() { world.allocation / self.allocation } else { f64::INFINITY };
-        let supply = |late: f64, most: f64| Supply { late, gap: world.disruption, commitment: world.commitment, most };
+        let most = if self.capped && self.w.id.is_some() { world.chances.allocation / self.allocation } else { f64::INFINITY };
+        let supply = |late: f64, most: f64| Supply { late, gap: world.disruption, commitment: world.chances.commitment, most };
         let (own_supply, bought_supply) = (supply(late, most), supply(bridge_late, f64::INFINITY));
         let need = self.need(world, now.time);
         let bridge_need = bridge.map_or_else(|| need.clone(), |(_, n)| self.need(world, n.time));
@@ -297,7 +311,7 @@ impl<'a> Frozen<'a> {
                 }
             }
             () if line == "chips" => ratio(n.chip(), b.chip()),
-            () if has(&["running of sites", "halls"]) || line == "rent" || line == "facility upkeep" => ratio(n.hall, b.hall),
+            () if has(&["running of sites", "halls"]) || is_hall(line) => ratio(n.hall, b.hall),
             () if is_use(line) => ratio(n.energy, b.energy),
             () if has(&["unmet"]) => {
                 ratio(c.world.market.penalty_usd_per_token, self.setting.inputs.constants.market.penalty_usd_per_token)
@@ -331,7 +345,16 @@ impl<'a> Frozen<'a> {
         ratio(1.0 + n, 1.0 + b).max(0.0).powf(m as f64 / MONTHS_PER_YEAR)
     }
 
-    fn rent(&self, market: &crate::market::Market) -> f64 {
+    /// Whether a kind, its own or that of the bridge, gets cheaper as successors come.
+    fn follows(&self, bridge: bool) -> bool {
+        match self.w.source {
+            Source::Own(_) => bridge,
+            Source::Sale { change_per_year, .. } => change_per_year != 0.0,
+            Source::Rent { .. } => false,
+        }
+    }
+
+    fn rent(&self, market: &Market) -> f64 {
         let name = match &self.w.source {
             Source::Rent { .. } => Some(self.w.chip.name.as_str()),
             _ => self.setting.rent.as_ref().map(|r| r.name.as_str()),
@@ -344,19 +367,21 @@ impl<'a> Frozen<'a> {
     fn recourse(&self, c: &Course<'_>, out: &mut Ledger) {
         let o = &self.w.outcome;
         let months = out.months;
-        let take = c.world.take_or_pay.clamp(0.0, 1.0);
-        let kept = |price: f64, kept: f64, m: usize| price * kept * (1.0 - (months / 2).abs_diff(m) as f64 / months as f64).max(0.0);
+        let take = c.world.chances.take_or_pay.clamp(0.0, 1.0);
         let kinds = [(&c.own, &o.own, c.own_supply, Some(c.now)), (&c.bought, &o.bought, c.bought_supply, c.bridge.map(|b| b.1))];
-        for (here, base, supply, q) in kinds {
+        for (k, (here, base, supply, q)) in kinds.into_iter().enumerate() {
             let Some(q) = q else { continue };
+            let change = if self.follows(k > 0) { c.world.market.successor_change_per_year() } else { 0.0 };
             let mut last = 0.0;
             for (m, here) in here.iter().enumerate() {
                 let more = here - supply.planned(base, m);
                 let step = more - last;
                 last = more;
                 let paid = if step < 0.0 { 1.0 - take } else { 1.0 };
-                out.pay("machines more or fewer than planned", LineKind::Capex, m, step * q.machine() * paid);
-                out.pay("value left at the horizon", LineKind::Residual, months - 1, -step * kept(q.machine(), q.kept, m));
+                let level = (1.0 + change).powf(m as f64 / MONTHS_PER_YEAR);
+                let left = q.left(&c.world.market, (months - m) as f64);
+                out.pay("machines more or fewer than planned", LineKind::Capex, m, step * level * q.machine() * paid);
+                out.pay("value left at the horizon", LineKind::Residual, months - 1, -step * level * left);
             }
         }
         self.cover(c, out);
@@ -388,7 +413,7 @@ impl<'a> Frozen<'a> {
             let open = base + rented - (now + rented / c.need[m]);
             let usd = self.rent(&c.world.market) * tetra_quantity::MONTH_S;
             let wanted = (o.rented[m] + open * rent[m] * c.need[m]).max(0.0);
-            let held = wanted.min(self.setting.rentable.max(o.rented[m]));
+            let held = wanted.min(self.setting.inputs.constants.market.rentable_gpus.max(o.rented[m]));
             out.pay("rented in addition", LineKind::Opex, m, (held - o.rented[m]) * usd);
             out.pay("penalty for unmet demand", LineKind::Penalty, m, per(wanted - held, rent[m] * c.need[m]) * self.unserved(c, m));
         }
@@ -467,5 +492,10 @@ fn ratio(now: f64, base: f64) -> f64 {
 /// Whether a line is paid for machines that run.
 fn is_use(line: &str) -> bool {
     const USE: [&str; 7] = ["running of sites", "energy", "electricity", "water", "staff", "server upkeep", "insurance and tax"];
-    USE.contains(&line) || line == "rent" || line == "facility upkeep"
+    USE.contains(&line) || is_hall(line)
+}
+
+/// Whether a running cost is that of a hall.
+fn is_hall(line: &str) -> bool {
+    line == "rent" || line == "facility upkeep"
 }

@@ -99,15 +99,13 @@ pub fn verdict_figures(d: &Drawn, worked: &[&Worked], verdict: &mut Verdict) {
     let month = |w: &[Replay]| payback_of(&w[0].cumulative, &w[other].cumulative, first(w)).map_or(f64::NAN, f64::from);
     let base = month(&d.base);
     verdict.break_even_month = month_figure(base.is_finite().then_some(base as u32), &each(&month));
-    let rented = |w: &Worked| matches!(w.source, Source::Rent { .. });
-    let follows = |w: &Worked| matches!(w.source, Source::Sale { change_per_year, .. } if change_per_year != 0.0);
+    let group_of = |w: &Worked| match w.source {
+        Source::Rent { .. } => "rented GPUs",
+        Source::Sale { change_per_year, .. } if change_per_year != 0.0 => "GPUs and their successors",
+        _ => "GPUs of today",
+    };
     for group in ["GPUs of today", "GPUs and their successors", "rented GPUs"] {
-        let holds = |w: &Worked| match group {
-            "rented GPUs" => rented(w),
-            "GPUs of today" => !rented(w) && !follows(w),
-            _ => follows(w),
-        };
-        let members = (1..worked.len()).filter(|&i| holds(worked[i]));
+        let members = (1..worked.len()).filter(|&i| group_of(worked[i]) == group);
         let best = members.min_by(|&a, &b| d.base[a].usd_per_million.total_cmp(&d.base[b].usd_per_million));
         let Some(i) = best else { continue };
         verdict.against.push(Against {

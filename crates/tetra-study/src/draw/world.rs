@@ -56,6 +56,41 @@ pub fn chip_error(chip: &str) -> String {
     format!("model error of {chip} against other chips")
 }
 
+/// What may happen beside prices: rows of `draws.csv`, and what a newcomer gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Chances {
+    /// Demand of the last month over the study's.
+    pub demand: f64,
+    /// Months by which a programme is late.
+    pub slip: f64,
+    /// What a newcomer gets of wafers.
+    pub allocation: f64,
+    /// Disruptions of supply per year, and months that one lasts.
+    pub disruption: (f64, f64),
+    /// Months in which orders follow the plan.
+    pub commitment: f64,
+    /// Share of an order that is paid even if it is not taken.
+    pub take_or_pay: f64,
+}
+
+impl Chances {
+    /// Reads the rows.
+    ///
+    /// # Errors
+    /// A missing row or a wrong unit.
+    pub fn from_tables(t: &Tables) -> Result<Self, DataError> {
+        let months = |item: &str, parameter: &str| t.quantity::<Seconds>(item, parameter).map(|s| s.value() / MONTH_S);
+        Ok(Self {
+            demand: t.number("demand", "horizon_factor", "1")?.max(f64::MIN_POSITIVE),
+            slip: months("programme", "slip")?,
+            allocation: t.number("newcomer", "wafer", "1")?,
+            disruption: (t.number("disruption", "probability", "1/year")?, months("disruption", "length")?),
+            commitment: months("demand", "commitment")?,
+            take_or_pay: t.number("take_or_pay", "share", "1")?,
+        })
+    }
+}
+
 /// A world.
 #[derive(Debug)]
 pub struct World<'a> {
@@ -71,16 +106,10 @@ pub struct World<'a> {
     pub sites: Vec<Site>,
     /// Demand over the study's, by month.
     pub demand: Vec<f64>,
-    /// Months by which a programme is late.
-    pub slip: f64,
-    /// What a newcomer gets of wafers, as in the tables.
-    pub allocation: f64,
+    /// What may happen beside prices.
+    pub chances: Chances,
     /// Months without deliveries: first, and how many.
     pub disruption: Option<(f64, f64)>,
-    /// Months in which orders follow the plan.
-    pub commitment: f64,
-    /// Share of an order that is paid even if it is not taken.
-    pub take_or_pay: f64,
     /// Widths of the model's errors.
     pub error: ModelError,
 }
@@ -91,31 +120,25 @@ pub struct Reader<'a> {
     tables: Tables,
     /// What each row is drawn by.
     inputs: Vec<String>,
-    error: ModelError,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of the setting's tables.
-    ///
-    /// # Errors
-    /// A row that is missing.
-    pub fn new(setting: &'a Setting<'a>) -> Result<Self, DataError> {
+    pub fn new(setting: &'a Setting<'a>) -> Self {
         let tables = setting.inputs.tables.clone();
-        let error = ModelError::from_tables(&tables)?;
         let inputs = tables.rows().iter().map(tetra_quantity::Row::input).collect();
-        Ok(Self { setting, tables, inputs, error })
+        Self { setting, tables, inputs }
     }
 
     /// One world.
     ///
     /// # Errors
-    /// A row that is missing.
+    /// A row that is missing: never where the setting's constants were read from the same tables.
     pub fn world<'r>(&mut self, roll: Roll<'r>) -> Result<World<'r>, DataError> {
         let base = &self.setting.inputs.tables;
         self.tables.move_to(base, |row| roll.at(&self.inputs[row]));
         let t = &self.tables;
-        let months = |item: &str, parameter: &str| t.quantity::<Seconds>(item, parameter).map(|s| s.value() / MONTH_S);
-        let factor = t.number("demand", "horizon_factor", "1")?.max(f64::MIN_POSITIVE);
+        let chances = Chances::from_tables(t)?;
         let n = self.setting.study.frame.months;
         let mut foundry = FoundryConstants::from_tables(t)?;
         // A design that was checked at the base case is not checked again: a limit on size is no price.
@@ -126,19 +149,16 @@ impl<'a> Reader<'a> {
             site: SiteConstants::from_tables(t)?,
             market: Market::from_tables(t)?,
             sites: self.setting.places.iter().map(|p| moved(p.site, base, t)).collect(),
-            demand: (1..=n).map(|m| factor.powf(f64::from(m) / f64::from(n))).collect(),
-            slip: months("programme", "slip")?,
-            allocation: t.number("newcomer", "wafer", "1")?,
-            disruption: disruption(&roll, t.number("disruption", "probability", "1/year")?, months("disruption", "length")?, n),
-            commitment: months("demand", "commitment")?,
-            take_or_pay: t.number("take_or_pay", "share", "1")?,
-            error: self.error,
+            demand: (1..=n).map(|m| chances.demand.powf(f64::from(m) / f64::from(n))).collect(),
+            chances,
+            disruption: disruption(&roll, chances.disruption, n),
+            error: self.setting.inputs.constants.error,
         })
     }
 }
 
 /// A disruption, if the draw has one within the horizon: the waiting time for it is exponential.
-fn disruption(roll: &Roll<'_>, per_year: f64, length: f64, months: u32) -> Option<(f64, f64)> {
+fn disruption(roll: &Roll<'_>, (per_year, length): (f64, f64), months: u32) -> Option<(f64, f64)> {
     let u = roll.at(DISRUPTED)?;
     let month = -(1.0 - u).ln() / per_year.max(f64::MIN_POSITIVE) * tetra_quantity::MONTHS_PER_YEAR;
     (month < f64::from(months)).then_some((month, length))
@@ -171,7 +191,8 @@ impl World<'_> {
         self.with_chip(TRAINING_ERROR, self.error.training, chip, seen)
     }
 
-    /// A common part and one of the chip; of a ratio of two chips' times, each has one half of the variance.
+    /// A common part and one of the chip; of a ratio of two chips' times, each has one half of the variance. That ratio is measured on serving and
+    /// taken for training, too.
     fn with_chip(&self, common: &str, width: f64, chip: &str, seen: bool) -> f64 {
         let single = self.error.between_chips / std::f64::consts::SQRT_2;
         let shared = (width * width - single * single).max(0.0).sqrt();
