@@ -67,7 +67,7 @@ function scenarios() {
 function cash() {
   const c = R.cash;
   if (!c || !c.quarters.length) return el("cash").replaceWith(text("p", "No payments by quarter were worked out.", "note"));
-  el("cash-note").textContent = `At most ${range(c.peak_funding_usd, money)} is paid out, in ${monthName(c.peak_month)}. If demand halves once own chips arrive, ${money(c.stranded_usd)} stands idle.`;
+  el("cash-note").textContent = `The dearest month, ${monthName(c.peak_month)}, asks ${range(c.peak_funding_usd, money)}. If demand halves once own chips arrive, ${money(c.stranded_usd)} stands idle.`;
   chart("chart-cash", { grid: { left: 74, right: 16, top: 12, bottom: 34 }, tooltip: { trigger: "axis", valueFormatter: money },
     xAxis: { type: "category", data: c.quarters.map((q) => q[0]), axisTick: { show: false }, axisLabel: { hideOverlap: true } }, yAxis: { type: "value", axisLabel: { formatter: money } },
     series: [{ type: "bar", barMaxWidth: 26, itemStyle: { color: "#0b6e4f" }, data: c.quarters.map((q) => q[1]) }] });
@@ -113,6 +113,7 @@ function architect() {
   const regret = (r) => (known(r.chosen_usd_per_million) && known(r.best_usd_per_million) ? sign(r.chosen_usd_per_million / r.best_usd_per_million - 1) : "–");
   table("regret", ["Model outside the study", "Chosen chip", "Its own best", "Regret", "That chip"], a.regret.map((r) => [r.model, usd(r.chosen_usd_per_million), usd(r.best_usd_per_million), regret(r), text("td", r.best, "text wide")]));
   table("marginal", ["10 % more of", "Cost", "Training time", ""], a.marginal.map((m) => [m.resource, sign(m.cost_change), sign(m.training_change), text("td", m.misfit || "", "text wide")]));
+  list("architect-notes", a.notes, "–");
   pairs("lost", ["Next-best design", "Why it lost"], a.lost.map(([d, w]) => [d, text("td", w, "text wide")]));
 }
 

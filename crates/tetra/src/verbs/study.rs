@@ -242,9 +242,14 @@ pub fn explain(at: &Explain) -> Result<Answer, Failure> {
     let list = |keys: &[&str]| keys.join("\n");
     let keys: Vec<&str> = all.iter().map(|n| n.key.as_str()).collect();
     let Some(key) = &at.key else { return Answer::new(list(&keys), &keys) };
-    let prefix = at.option.as_ref().map_or(String::new(), |o| format!("{}.", o.to_lowercase().replace(' ', "_")));
-    let named = all.iter().find(|n| n.key == *key || n.key == format!("{prefix}{key}"));
-    match named.map_or_else(|| tetra_study::explain(&all, if prefix.is_empty() { key } else { "" }), Ok) {
+    let found = match &at.option {
+        None => tetra_study::explain(&all, key),
+        Some(option) => {
+            let of_option = format!("{}.{key}", option.to_lowercase().replace(' ', "_"));
+            all.iter().find(|n| n.key == *key || n.key == of_option).ok_or(keys)
+        }
+    };
+    match found {
         Ok(node) => Answer::new(node.text(), node),
         Err(known) => Err(Failure::Input(vec![format!("no number \"{key}\": the keys are\n{}", list(&known))])),
     }
