@@ -196,7 +196,7 @@ fn the_smallest_cluster_meets_the_deadline_and_a_smaller_one_does_not() {
     assert!(run.time <= limit);
     let half = searcher.best(run.chips / 2 / 8 * 8, &SearchLimits::NARROW).map(|f| searcher.run(&f.best, Tokens(1e12)).time);
     assert!(half.is_err() || half.is_ok_and(|t| t > limit));
-    assert!(checkpoint_bytes(&model, &run.step.layout, &world.cluster.train).value() > 0.0);
+    assert!(checkpoint_bytes(model.parameters().total() as f64, &run.step.layout, &world.cluster.train).value() > 0.0);
 }
 
 proptest! {

@@ -6,11 +6,26 @@
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
+/// A name, hashed once for many draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream(u64);
+
+impl Stream {
+    /// The stream of a name.
+    pub fn of(name: &str) -> Self {
+        Self(name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
+    }
+}
+
 impl Rng {
-    /// A stream for one seed, draw and name.
+    /// A generator for one seed, draw and name.
     pub fn new(seed: u64, draw: u64, name: &str) -> Self {
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        let mut rng = Self(seed ^ draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ hash.rotate_left(17));
+        Self::of(seed, draw, Stream::of(name))
+    }
+
+    /// The same for a name already hashed.
+    pub fn of(seed: u64, draw: u64, stream: Stream) -> Self {
+        let mut rng = Self(seed ^ draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream.0.rotate_left(17));
         rng.next_u64();
         rng
     }
@@ -32,7 +47,11 @@ impl Rng {
 
 /// The value at probability `u` of a two-piece log-normal (normal when a bound is not positive) whose P10, P50 and P90 are given.
 pub fn quantile_of(u: f64, low: f64, mid: f64, high: f64) -> f64 {
-    let z = normal_of(u);
+    quantile_at(normal_of(u), low, mid, high)
+}
+
+/// The same at the normal quantile `z`, in units of that at 0.9.
+pub fn quantile_at(z: f64, low: f64, mid: f64, high: f64) -> f64 {
     if low > 0.0 && mid > 0.0 && high > 0.0 {
         let step = if z < 0.0 { (mid / low).ln() } else { (high / mid).ln() };
         return mid * (z * step).exp();

@@ -11,7 +11,7 @@ mod text;
 mod time;
 mod unit;
 
-pub use draw::{Rng, normal_of, quantile_of};
+pub use draw::{Rng, Stream, normal_of, quantile_at, quantile_of};
 pub use error::{DataError, QuantityError};
 pub use quantity::Quantity;
 pub use show::{show_number, show_scaled};

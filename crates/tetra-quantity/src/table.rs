@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::draw::{Rng, quantile_of};
+use crate::draw::{Rng, normal_of, quantile_at};
 use crate::error::DataError;
 use crate::quantity::Quantity;
 use crate::text::{toml_cause, unit_factor};
@@ -137,6 +137,8 @@ pub struct TableText<'a> {
 pub struct Tables {
     rows: Vec<Row>,
     index: BTreeMap<String, usize>,
+    /// Rows of each item, in the order read.
+    items: BTreeMap<String, Vec<usize>>,
     sources: BTreeMap<String, Source>,
 }
 
@@ -235,6 +237,7 @@ impl Tables {
                     if self.index.insert(row.key(), self.rows.len()).is_some() {
                         errors.push(bad(line, format!("\"{}\" stands in the tables twice", row.key()), "keep one of the two rows"));
                     }
+                    self.items.entry(row.item.clone()).or_default().push(self.rows.len());
                     self.rows.push(row);
                 }
                 Err((cause, mend)) => errors.push(bad(line, cause, mend)),
@@ -317,11 +320,10 @@ impl Tables {
     /// # Errors
     /// `MissingRow`, with the nearest name if one is near.
     pub fn row(&self, item: &str, parameter: &str) -> Result<&Row, DataError> {
-        match self.index.get(&format!("{item}.{parameter}")) {
-            Some(&i) => Ok(&self.rows[i]),
+        match self.item(item).find(|r| r.parameter == parameter) {
+            Some(row) => Ok(row),
             None => {
-                let near =
-                    self.rows.iter().find(|r| r.item == item && (r.parameter.contains(parameter) || parameter.contains(&r.parameter)));
+                let near = self.item(item).find(|r| r.parameter.contains(parameter) || parameter.contains(&r.parameter));
                 let near = near.map_or(String::new(), |r| format!("; did you mean \"{},{}\"?", r.item, r.parameter));
                 Err(DataError::MissingRow { item: item.into(), parameter: parameter.into(), near })
             }
@@ -329,8 +331,8 @@ impl Tables {
     }
 
     /// All rows of one item.
-    pub fn item<'a>(&'a self, item: &'a str) -> impl Iterator<Item = &'a Row> {
-        self.rows.iter().filter(move |r| r.item == item)
+    pub fn item<'a>(&'a self, item: &str) -> impl Iterator<Item = &'a Row> + use<'a> {
+        self.items.get(item).into_iter().flatten().map(|&i| &self.rows[i])
     }
 
     /// The value of a row as a quantity.
@@ -338,7 +340,9 @@ impl Tables {
     /// # Errors
     /// A missing row, or a unit that is not one of `Q`.
     pub fn quantity<Q: Quantity>(&self, item: &str, parameter: &str) -> Result<Q, DataError> {
-        Ok(self.sourced::<Q>(item, parameter)?.value)
+        let row = self.row(item, parameter)?;
+        let factor = unit_factor::<Q>(&row.unit).ok_or_else(|| wrong_unit(row, Q::KIND))?;
+        Ok(Q::from_value(row.value * factor))
     }
 
     /// A row as a quantity with its range.
@@ -392,16 +396,16 @@ impl Tables {
     /// The tables of one draw: every row at a random quantile, rows of one factor at the same.
     pub fn sample(&self, seed: u64, draw: u64) -> Self {
         let mut out = self.clone();
-        out.move_to(self, |row| Some(Rng::new(seed, draw, &self.rows[row].input()).uniform()));
+        out.move_to(self, |row| Some(normal_of(Rng::new(seed, draw, &self.rows[row].input()).uniform())));
         out
     }
 
-    /// Sets every row that has a range to the quantile at the probability that `at` gives for its index in `rows`, or to the value of `base`
-    /// where it gives none.
+    /// Sets every row that has a range to the quantile at the normal quantile (in units of that at 0.9) that `at` gives for its index in `rows`, or
+    /// to the value of `base` where it gives none.
     pub fn move_to(&mut self, base: &Self, at: impl Fn(usize) -> Option<f64>) {
         for (i, (row, base)) in self.rows.iter_mut().zip(&base.rows).enumerate() {
-            let u = if base.low == base.high { None } else { at(i) };
-            row.value = u.map_or(base.value, |u| quantile_of(u, base.low, base.value, base.high));
+            let z = if base.low == base.high { None } else { at(i) };
+            row.value = z.map_or(base.value, |z| quantile_at(z, base.low, base.value, base.high));
         }
     }
 }

@@ -179,14 +179,21 @@ pub fn chip_hour(machine: &Machine, site: &Site, finance: &Finance, c: &SiteCons
 /// # Errors
 /// A discount rate or life that is no number.
 pub fn at_site(machine: &MachineCost, site: &Site, finance: &Finance, c: &SiteConstants) -> Fit<ChipHour> {
+    at_plant(machine, &plants(machine, site, c), site, finance, c)
+}
+
+/// The same with a year of the plant that is already worked out, from `plants` of a machine with the same loops.
+///
+/// # Errors
+/// A discount rate or life that is no number.
+pub fn at_plant(machine: &MachineCost, plant: &PlantYear, site: &Site, finance: &Finance, c: &SiteConstants) -> Fit<ChipHour> {
     if !(finance.discount_rate.is_finite() && finance.discount_rate >= 0.0) {
         return Err(Misfit::BadInput { what: "discount_rate" });
     }
     if !(finance.it_life_years.is_finite() && finance.it_life_years > 0.0) {
         return Err(Misfit::BadInput { what: "it_life_years" });
     }
-    let plant = plants(machine, site, c);
-    let use_ = facility_use(machine, &plant, c);
+    let use_ = facility_use(machine, plant, c);
     let capex = capex(machine, site, finance, c);
     let energy_j = use_.mean.value() * YEAR_S;
     let litres = plant.litres_per_joule * machine.it_mean.value() * YEAR_S;
@@ -211,8 +218,8 @@ pub fn at_site(machine: &MachineCost, site: &Site, finance: &Finance, c: &SiteCo
     })
 }
 
-/// Both loops, weighted by the heat that each carries.
-fn plants(machine: &MachineCost, site: &Site, c: &SiteConstants) -> PlantYear {
+/// A year of both loops at a site, weighted by the heat that each carries.
+pub fn plants(machine: &MachineCost, site: &Site, c: &SiteConstants) -> PlantYear {
     let air = plant_year(&c.cooling, &site.wet_bulb, Cooling::Air, c.cooling.air_supply);
     if machine.liquid_share <= 0.0 {
         return air;

@@ -35,6 +35,8 @@ pub struct Site {
     pub country: String,
     /// Legal regions that it belongs to, for example `EU`.
     pub regions: Vec<String>,
+    /// Country groups of the United States' export rules that it is in, for example `D:4`.
+    pub export_groups: Vec<String>,
     /// Laws that hold there.
     pub jurisdiction: String,
     /// Electricity, all charges included.
@@ -99,6 +101,8 @@ struct Listed {
     jurisdiction: String,
     #[serde(default)]
     regions: Vec<String>,
+    #[serde(default)]
+    export_groups: Vec<String>,
     #[serde(default)]
     fallbacks: Vec<String>,
 }
@@ -213,6 +217,7 @@ impl Reader<'_> {
             name: listed.name.clone(),
             country: listed.country.clone(),
             regions: listed.regions.clone(),
+            export_groups: listed.export_groups.clone(),
             jurisdiction: listed.jurisdiction.clone(),
             electricity: electricity?,
             carbon: carbon?,

@@ -9,7 +9,7 @@
 //! Leaves out: off-loading to host memory, allocator behaviour beyond one factor.
 
 use tetra_quantity::Bytes;
-use tetra_workload::{Attention, FeedForward, Layer, Model};
+use tetra_workload::{Attention, FeedForward, Layer};
 
 use crate::train::ask::{Kernels, TrainAsk};
 use crate::train::constants::TrainConstants;
@@ -173,8 +173,7 @@ pub(crate) fn of_stage(holds: &StageHolds, ask: &TrainAsk<'_>, layout: &Layout, 
     }
 }
 
-/// Bytes of one checkpoint per chip: weights and optimiser state, written once per replica group.
-pub fn checkpoint_bytes(model: &Model, layout: &Layout, constants: &TrainConstants) -> Bytes {
-    let parameters = model.parameters().total() as f64;
+/// Bytes of one checkpoint per chip: weights and optimiser state of all parameters, written once per replica group.
+pub fn checkpoint_bytes(parameters: f64, layout: &Layout, constants: &TrainConstants) -> Bytes {
     Bytes(parameters * (2.0 + constants.optimizer_bytes) / layout.chips().max(1) as f64)
 }

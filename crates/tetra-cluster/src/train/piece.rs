@@ -16,6 +16,7 @@ use crate::train::constants::TrainConstants;
 use crate::train::layout::Layout;
 use crate::train::memory::Kept;
 use crate::train::misfit::Fit;
+use crate::train::step::JobCount;
 
 /// What a set of ops takes.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -74,6 +75,8 @@ pub(crate) struct LayerPiece {
 /// All that a microbatch costs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pieces {
+    /// What the job has in common with any layout.
+    pub(crate) count: JobCount,
     pub(crate) layers: Vec<LayerPiece>,
     /// For each shape, how many of the first `i` layers have it.
     pub(crate) before: Vec<Vec<u32>>,
@@ -105,6 +108,7 @@ impl Pieces {
         let mut meter = Meter { timer, network, layout, constants, kernels: ask.kernels, scratchpads, top_k: top_k(ask.model) };
         let layers = built.layers.iter().enumerate().map(|(i, l)| layer_piece(i, l, &built, ask, &mut meter)).collect();
         Ok(Self {
+            count: JobCount::of(ask),
             layers,
             experts_cross: span_of(ParallelGroup::Expert, layout).inside(network.domain) < layout.expert_parallel,
             before: counts_before(&built),

@@ -101,13 +101,16 @@ pub struct Searcher<'a> {
     timer: &'a dyn OpTimer,
     network: &'a Network,
     constants: &'a ClusterConstants,
+    /// Parameters of the model, counted once.
+    parameters: f64,
     pieces: HashMap<Key, Fit<Rc<Pieces>>, FixedState>,
 }
 
 impl<'a> Searcher<'a> {
     /// A searcher that has seen nothing.
     pub fn new(ask: TrainAsk<'a>, chip: &'a Chip, timer: &'a dyn OpTimer, network: &'a Network, constants: &'a ClusterConstants) -> Self {
-        Self { ask, chip, timer, network, constants, pieces: HashMap::default() }
+        let parameters = ask.model.parameters().total() as f64;
+        Self { ask, chip, timer, network, constants, parameters, pieces: HashMap::default() }
     }
 
     /// What is asked.
@@ -191,7 +194,7 @@ impl<'a> Searcher<'a> {
     /// Goodput and duration of a run of `tokens` with a given step.
     pub fn run(&self, step: &TrainStep, tokens: Tokens) -> TrainRun {
         let chips = step.layout.chips();
-        let state = checkpoint_bytes(self.ask.model, &step.layout, &self.constants.train);
+        let state = checkpoint_bytes(self.parameters, &step.layout, &self.constants.train);
         let goodput = of_job(chips, state, &self.constants.failures);
         let rate = step.tokens_per_second_per_chip * chips as f64 * goodput.goodput;
         let time = Seconds(tokens.value() / rate.max(f64::MIN_POSITIVE));

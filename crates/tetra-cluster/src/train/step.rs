@@ -215,13 +215,20 @@ pub(crate) fn step_of_pieces(
     }
     let still = chip.power.idle.value().max(chip.power.cap.value() * c.static_fraction);
     let joules = pipeline.energy * m + data_energy + still * time.value();
-    Ok(assembled(ask, chip, layout, &pipeline, breakdown, joules))
+    Ok(assembled(ask, chip, layout, &pieces.count, &pipeline, (breakdown, joules)))
 }
 
-fn assembled(ask: &TrainAsk<'_>, chip: &Chip, layout: &Layout, pipeline: &Pipeline, breakdown: TrainBreakdown, joules: f64) -> TrainStep {
+fn assembled(
+    ask: &TrainAsk<'_>,
+    chip: &Chip,
+    layout: &Layout,
+    count: &JobCount,
+    pipeline: &Pipeline,
+    (breakdown, joules): (TrainBreakdown, f64),
+) -> TrainStep {
     let time = breakdown.total();
-    let model = model_flop(ask.model, ask.global_batch, ask.sequence);
-    let hardware = model + recompute_flop(ask.model, ask.global_batch, ask.sequence, layout);
+    let model = count.flop;
+    let hardware = model + count.again(ask, layout);
     let peak = peak_flop_per_second(chip, ask.precision.weights.mac()) * layout.chips() as f64;
     let possible = (peak * time.value()).max(f64::MIN_POSITIVE);
     TrainStep {
@@ -327,18 +334,34 @@ pub fn model_flop(model: &Model, batch: u64, sequence: u64) -> f64 {
     tokens * (forward + 2.0 * forward)
 }
 
-/// Operations done again.
-pub fn recompute_flop(model: &Model, batch: u64, sequence: u64, layout: &Layout) -> f64 {
-    let stages = layout.pipeline_parallel;
-    let tokens = batch as f64 * sequence as f64;
-    let core = forward_core_flop_per_token(model, sequence);
-    let matrix = model.parameters().active() as f64 - model.vocabulary as f64 * model.hidden as f64;
-    let forward = 2.0 * matrix.max(0.0) + core;
-    match layout.recompute {
-        Recompute::None => 0.0,
-        Recompute::Selective => tokens * core,
-        Recompute::Full => tokens * forward,
-        Recompute::Layers(n) => tokens * forward * (n.saturating_mul(stages) as f64 / model.layers.len().max(1) as f64).min(1.0),
+/// What every step of one job has in common, counted once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct JobCount {
+    /// Operations of a step.
+    flop: f64,
+    /// Operations per token of forward matrix products, and of attention's core.
+    forward: [f64; 2],
+}
+
+impl JobCount {
+    pub(crate) fn of(ask: &TrainAsk<'_>) -> Self {
+        let model = ask.model;
+        let matrix = model.parameters().active() as f64 - model.vocabulary as f64 * model.hidden as f64;
+        let core = forward_core_flop_per_token(model, ask.sequence);
+        Self { flop: model_flop(model, ask.global_batch, ask.sequence), forward: [2.0 * matrix.max(0.0), core] }
+    }
+
+    /// Operations done again.
+    fn again(&self, ask: &TrainAsk<'_>, layout: &Layout) -> f64 {
+        let [matrix, core] = self.forward;
+        let (tokens, forward) = (ask.tokens(), matrix + core);
+        let layers = |n: u64| n.saturating_mul(layout.pipeline_parallel) as f64 / ask.model.layers.len().max(1) as f64;
+        match layout.recompute {
+            Recompute::None => 0.0,
+            Recompute::Selective => tokens * core,
+            Recompute::Full => tokens * forward,
+            Recompute::Layers(n) => tokens * forward * layers(n).min(1.0),
+        }
     }
 }
 
