@@ -2,7 +2,7 @@
 //!
 //! Prices by year are points of a line, each in the middle of its year: between two they are interpolated, outside they are held.
 
-use tetra_quantity::{DataError, Tables, UsdPerSecond};
+use tetra_quantity::{DAY_S, DataError, Seconds, Tables, UsdPerSecond};
 
 use crate::dies::Wafer;
 use crate::harvest::Clustering;
@@ -194,6 +194,8 @@ pub struct StageConstants {
     pub bring_up: f64,
     /// Qualification.
     pub qualification: f64,
+    /// By how much programmes usually end later than their stages add up to; never negative.
+    pub slip: f64,
     /// More of physical design and assembly for each further die.
     pub extra_die: f64,
     /// Time after a node or memory begins volume before others may count on it.
@@ -426,6 +428,7 @@ fn stages(t: &Tables) -> Result<StageConstants, DataError> {
         assembly: n("assembly")?,
         bring_up: n("bring_up")?,
         qualification: n("qualification")?,
+        slip: (t.quantity::<Seconds>("programme", "slip")?.value() / (7.0 * DAY_S)).max(0.0),
         extra_die: n("extra_die")?,
         node_ready: n("node_ready")?,
     })

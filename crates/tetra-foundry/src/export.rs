@@ -61,6 +61,13 @@ pub fn classify(tpp: f64, area_mm2: Option<f64>, rule: &ExportRule) -> Export {
     Export { tpp, performance_density: density, class }
 }
 
+/// Whether items of ECCN 3A090 need a licence for a country of these groups of Supplement 1 to Part 740: D:1, D:4 or D:5, unless it is also of
+/// A:5 or A:6 (15 CFR 742.6(a)(6)(iii)).
+pub fn needs_licence<S: AsRef<str>>(groups: &[S]) -> bool {
+    let one_of = |named: &[&str]| groups.iter().any(|g| named.contains(&g.as_ref()));
+    one_of(&["D:1", "D:4", "D:5"]) && !one_of(&["A:5", "A:6"])
+}
+
 /// Total processing performance: the largest of rate times bits over the types.
 pub fn total_processing_performance(chip: &Chip) -> f64 {
     let c = &chip.compute;

@@ -227,7 +227,7 @@ impl Made<'_> {
             memory_kg_per_gb: self.rows.memory.map_or(0.0, |m| m.kg_per_gb),
             parts: (s.dies + s.stacks) as f64 / y.parts,
         };
-        let nre = nre(s, self.rows.node, si.wafer_price, &k.nre);
+        let nre = nre(s, self.rows.node, si.wafer_price, &programme, &k.nre);
         Package {
             unit_cost,
             module_cost: module,

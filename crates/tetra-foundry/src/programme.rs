@@ -2,8 +2,8 @@
 //!
 //! Architecture, RTL and verification, the part of physical design that is not done beside it, masks, wafer fab as hot lots, assembly and test, bring-up, the expected time of respins
 //! (`q/(1-q)` times masks, part of the fab time, assembly and half a bring-up), then qualification or the first volume lot started
-//! beside it, whichever takes longer. A process node or a memory that is not ready by then is waited for. Left out: queues for
-//! wafers and packaging (the plan has them), slips of the software.
+//! beside it, whichever takes longer, and last the months by which programmes usually slip, hardware and software alike. A process node or a memory
+//! that is not ready by then is waited for; the wait takes the slip in. Left out: queues for wafers and packaging (the plan has them).
 
 use serde::Serialize;
 use tetra_quantity::MONTH_S;
@@ -15,6 +15,10 @@ use crate::constants::{MemoryConstants, NodeConstants, StageConstants};
 pub struct Programme {
     /// Months from start to first volume.
     pub months_to_volume: f64,
+    /// Months of it that the stages take, without slip and waiting.
+    pub work_months: f64,
+    /// Months of the usual slip.
+    pub slip_months: f64,
     /// Stages by name, in months.
     pub stages: Vec<(&'static str, f64)>,
 }
@@ -59,12 +63,19 @@ pub fn programme(ask: &ProgrammeAsk, node: &NodeConstants, memory: Option<&Memor
         ("expected respins", respin),
         ("qualification and first volume lot", volume),
     ];
-    let busy: f64 = weeks.iter().map(|s| s.1).sum();
+    let work: f64 = weeks.iter().map(|s| s.1).sum();
+    weeks.push(("usual slip", k.slip));
+    let busy = work + k.slip;
     let ready = memory.map_or(node.learning.volume_year, |m| m.volume_year.max(node.learning.volume_year));
     let wait = (ready - ask.start_year) * WEEKS_PER_YEAR + k.node_ready - busy;
     if wait > 0.0 {
         weeks.push(("wait for process and memory", wait));
     }
     let stages: Vec<(&'static str, f64)> = weeks.into_iter().map(|(name, w)| (name, w * MONTHS_PER_WEEK)).collect();
-    Programme { months_to_volume: stages.iter().map(|s| s.1).sum(), stages }
+    Programme {
+        months_to_volume: stages.iter().map(|s| s.1).sum(),
+        work_months: work * MONTHS_PER_WEEK,
+        slip_months: k.slip * MONTHS_PER_WEEK,
+        stages,
+    }
 }

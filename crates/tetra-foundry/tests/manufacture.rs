@@ -52,6 +52,16 @@ fn carbon_equals_act() {
     }
 }
 
+/// A licence is asked for D:1, D:4 and D:5, but not where the country is also of A:5 or A:6.
+#[test]
+fn licences_are_asked_by_country_group() {
+    for (groups, asked) in
+        [(vec!["D:4"], true), (vec!["D:1", "D:5"], true), (vec!["A:6", "D:4"], false), (vec!["D:3"], false), (vec![], false)]
+    {
+        assert_eq!(tetra_foundry::needs_licence(&groups), asked, "{groups:?}");
+    }
+}
+
 /// Classes of October 2023 by published TPP and area.
 #[test]
 fn export_classes() {
@@ -91,6 +101,25 @@ fn programme_is_a_sum_and_waits_for_the_node() {
             assert!((18.0..60.0).contains(&months) || start < 2020.0, "{} {months}", node.name);
         }
     }
+}
+
+/// A slip delays volume by its months and pays the team of design and software for them; a wait for the process takes it in.
+#[test]
+fn a_slip_costs_its_months_and_their_team() {
+    let with = |slip: f64, start_year: f64| {
+        let stages = constants::StageConstants { slip, ..K.stages.clone() };
+        let k = FoundryConstants { stages, ..K.clone() };
+        package(&h100(), &Volume { units: 1e5, start_year, made_year: None }, &k, &DieCounts::new()).unwrap()
+    };
+    let part = |p: &Package, name: &str| p.nre.parts.iter().find(|x| x.0 == name).unwrap().1.value();
+    let (none, some) = (with(0.0, 2027.0), with(13.0, 2027.0));
+    assert!((some.programme.months_to_volume - none.programme.months_to_volume - some.programme.slip_months).abs() < 1e-9);
+    assert!((some.programme.slip_months - 3.0).abs() < 0.02);
+    let team = (part(&none, "design") + part(&none, "software")) / none.programme.work_months * some.programme.slip_months;
+    assert!((some.nre.total.value() - none.nre.total.value() - team).abs() < 1.0, "{team}");
+    assert!((some.programme.work_months - none.programme.months_to_volume).abs() < 1e-9);
+    let early = (with(0.0, 2015.0), with(13.0, 2015.0));
+    assert!((early.0.programme.months_to_volume - early.1.programme.months_to_volume).abs() < 1e-9);
 }
 
 /// An executive's 100 to 200 M USD for an AI chip without software; headline figures with software three to five times that.
