@@ -1,7 +1,7 @@
 //! Columns and rows of the own product's chain: orders with suppliers, stock behind every stage, options, shares.
 //!
 //! `stock[t] = stock[t-1] + orders[t - lead]·kept - taken by the next stage[t]`; orders are limited by capacity × availability, by
-//! options not yet ready, and by a supplier's largest share of a year's orders. Work in process is lost in part when an outage begins.
+//! options not yet ready, and by the largest share of a supplier or a country in a year's orders. Work in process is lost in part when an outage begins.
 
 use tetra_quantity::MONTHS_PER_YEAR;
 
@@ -43,7 +43,14 @@ impl Model {
         }
         for (n, supplier) in input.suppliers.iter().enumerate() {
             if supplier.max_share < 1.0 {
-                self.add_share(input, n, supplier);
+                let own = |other: usize| other == n;
+                self.add_share(input, supplier.stage, supplier.max_share, &own, &|year| Limit::Share { supplier: n, year });
+            }
+            for rule in input.country_shares.iter().filter(|r| r.stage == supplier.stage && r.largest < 1.0) {
+                let there = |other: usize| input.suppliers[other].stage == rule.stage && input.suppliers[other].country == supplier.country;
+                if (0..n).all(|other| !there(other)) {
+                    self.add_share(input, rule.stage, rule.largest, &there, &|year| Limit::Country { supplier: n, year });
+                }
             }
         }
         let residual = Stage::ALL.iter().map(|&s| product.prices.of(s) * product.units(s)).sum();
@@ -144,18 +151,18 @@ impl Model {
         takers.filter_map(|(_, order)| order[t]).map(|c| (c, -amount)).collect()
     }
 
-    fn add_share(&mut self, input: &PlanInput, n: usize, supplier: &Supplier) {
+    /// Orders of a stage with the suppliers of `group` are at most the share `largest` of all its orders in each year.
+    fn add_share(&mut self, input: &PlanInput, stage: Stage, largest: f64, group: &dyn Fn(usize) -> bool, limit: &dyn Fn(usize) -> Limit) {
         let year_months = MONTHS_PER_YEAR as usize;
         for year in 0..input.months.div_ceil(year_months) {
             let months = year * year_months..((year + 1) * year_months).min(input.months);
             let mut entries = Vec::new();
-            for (m, other) in input.suppliers.iter().enumerate().filter(|(_, s)| s.stage == supplier.stage) {
-                let own = if m == n { 1.0 } else { 0.0 };
-                debug_assert!(other.stage == supplier.stage);
-                entries.extend(months.clone().filter_map(|t| self.order[m][t]).map(|c| (c, own - supplier.max_share)));
+            for (m, _) in input.suppliers.iter().enumerate().filter(|(_, s)| s.stage == stage) {
+                let own = if group(m) { 1.0 } else { 0.0 };
+                entries.extend(months.clone().filter_map(|t| self.order[m][t]).map(|c| (c, own - largest)));
             }
             if !entries.is_empty() {
-                self.row(f64::NEG_INFINITY, 0.0, &entries, Some(Limit::Share { supplier: n, year }));
+                self.row(f64::NEG_INFINITY, 0.0, &entries, Some(limit(year)));
             }
         }
     }

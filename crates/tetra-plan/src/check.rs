@@ -49,6 +49,7 @@ pub(crate) fn check(input: &PlanInput) -> Result<(), PlanError> {
         check_product(&mut c, product);
     }
     check_suppliers(&mut c, input);
+    check_country_shares(&mut c, input);
     check_bridges(&mut c, input);
     for s in &input.sites {
         let fields = [s.ready_w, s.cap_w, s.max_w_per_month, s.usd_per_w, s.start_usd, s.usd_per_w_year, s.energy_usd_per_w_year];
@@ -72,11 +73,21 @@ fn check_product(c: &mut Check, p: &Product) {
     for (what, v) in [("wafers per chip", p.wafers), ("packaging wafers per chip", p.packaging_wafers), ("power per chip", p.watts)] {
         c.positive(&format!("{what} of {}", p.name), v);
     }
-    let prices = [p.prices.wafer_usd, p.prices.hbm_usd, p.prices.packaging_usd, p.prices.test_usd, p.prices.server_usd, p.hbm_stacks];
+    let prices = [
+        p.prices.wafer_usd,
+        p.prices.hbm_usd,
+        p.prices.packaging_usd,
+        p.prices.test_usd,
+        p.prices.server_usd,
+        p.hbm_stacks,
+        p.upkeep_usd_per_year,
+    ];
     prices.iter().for_each(|&v| c.amount(&format!("a price or amount of {}", p.name), v));
     p.nre.iter().for_each(|&(_, v)| c.amount(&format!("a payment before volume of {}", p.name), v));
+    p.works.iter().for_each(|&v| c.part(&format!("the work that a chip of {} does", p.name), v));
     c.that(p.life_months > 0, &format!("the life of {}", p.name), "give at least one month");
     c.part(&format!("the value {} keeps per year", p.name), p.kept_per_year);
+    c.part(&format!("the load of {}", p.name), p.load);
 }
 
 fn check_suppliers(c: &mut Check, input: &PlanInput) {
@@ -87,6 +98,12 @@ fn check_suppliers(c: &mut Check, input: &PlanInput) {
         c.amount(&format!("the qualification cost of {}", s.name), s.qualification.map_or(0.0, |q| q.usd));
         c.amount(&format!("the prepayment to {}", s.name), s.expansion.map_or(0.0, |e| e.usd));
         c.amount(&format!("the added capacity of {}", s.name), s.expansion.map_or(0.0, |e| e.units_per_month));
+    }
+}
+
+fn check_country_shares(c: &mut Check, input: &PlanInput) {
+    for rule in &input.country_shares {
+        c.part(&format!("the largest share of a country in {}", rule.stage.unit()), rule.largest);
     }
 }
 

@@ -1,14 +1,19 @@
 //! Why there is no plan: the smallest set of demands and limits that cannot hold together (HiGHS's irreducible infeasible subsystem), and
 //! the cheapest way to break limits so that a plan exists, each limit priced at what one more unit costs.
 //!
+//! A demand gives way at its penalty. A unit of a supplier costs the chip that it goes into, a bought machine its price, a rented one its rent. A kW
+//! in a month costs its building, rent and energy with the month's share of the cheapest machines that draw it; a kW more of cap or pace costs
+//! that from its lead time to the horizon. A rule on where data may be or whose
+//! parts may be used is not for sale. Leaves out: what a supplier would ask beyond its price.
+//!
 //! Choices only ever add capacity, so the programme has no answer exactly if its relaxation has none: both questions are linear.
 
 use std::collections::BTreeMap;
 
-use tetra_quantity::show_number;
+use tetra_quantity::{MONTHS_PER_YEAR, show_number};
 
 use crate::highs;
-use crate::input::PlanInput;
+use crate::input::{PlanInput, Product, Stage, Tenure};
 use crate::model::{KILO, Limit, Model};
 use crate::plan::{Conflict, Relaxation};
 use crate::prices::{Thing, Words, describe};
@@ -27,13 +32,14 @@ pub(crate) fn conflict(input: &PlanInput, model: &Model) -> Conflict {
         let span = things.entry(thing).or_insert((month, month));
         *span = (span.0.min(month), span.1.max(month));
     }
+    let ruled = things.keys().any(|thing| matches!(thing, Thing::Residency(..) | Thing::Country(_)));
     let (mut demands, mut limits) = (Vec::new(), Vec::new());
     for (thing, span) in things {
         let list = if matches!(thing, Thing::Demand(_)) { &mut demands } else { &mut limits };
         list.push(format!("{} {}", describe(input, thing).name, months(span)));
     }
     let relaxation = relaxation(input, model);
-    let text = sentence(input, &demands, &limits, &relaxation);
+    let text = sentence(input, &demands, &limits, &relaxation, ruled);
     Conflict { demands, limits, relaxation, text }
 }
 
@@ -41,13 +47,17 @@ fn months((first, last): (usize, usize)) -> String {
     if first == last { format!("in month {}", first + 1) } else { format!("in months {} to {}", first + 1, last + 1) }
 }
 
-fn sentence(input: &PlanInput, demands: &[String], limits: &[String], relaxation: &[Relaxation]) -> String {
+fn sentence(input: &PlanInput, demands: &[String], limits: &[String], relaxation: &[Relaxation], ruled: bool) -> String {
     let who = if demands.is_empty() { "the demand".to_owned() } else { demands.join(" and ") };
     let why = if limits.is_empty() { earliest(input) } else { format!("these limits do not leave enough: {}", limits.join("; ")) };
-    let steps: Vec<String> =
-        relaxation.iter().map(|r| format!("{} gives way by {} {} {}", r.name, show_number(r.amount), r.unit, months(r.months))).collect();
+    let step = |r: &Relaxation| {
+        let cost = format!("{} USD", show_number(r.usd));
+        format!("{} gives way by {} {} {}, which costs {cost}", r.name, show_number(r.amount), r.unit, months(r.months))
+    };
+    let steps: Vec<String> = relaxation.iter().map(step).collect();
     let way = if steps.is_empty() { String::new() } else { format!(" The cheapest way out: {}.", steps.join("; ")) };
-    format!("No plan meets {who}: {why}.{way}")
+    let rule = if ruled { " A rule is not for sale." } else { "" };
+    format!("No plan meets {who}: {why}.{way}{rule}")
 }
 
 /// When the first accelerator of any kind can work.
@@ -59,18 +69,42 @@ fn earliest(input: &PlanInput) -> String {
     }
 }
 
-/// Money of the programme for one scaled unit of a limit.
+/// Money of the programme for one scaled unit of a limit; `NEVER` for what is not for sale.
 fn price(input: &PlanInput, limit: Limit) -> f64 {
+    let left = |from: usize| input.months.saturating_sub(from) as f64;
     let usd = match limit {
-        Limit::Demand { demand, .. } | Limit::Residency { demand, .. } => input.demands[demand].unmet_usd_per_chip_month,
+        Limit::Residency { .. } | Limit::Country { .. } => return NEVER,
+        Limit::Demand { demand, .. } => input.demands[demand].unmet_usd_per_chip_month,
         Limit::Capacity { supplier, .. } | Limit::Share { supplier, .. } => {
             let s = &input.suppliers[supplier];
-            input.product.as_ref().map_or(0.0, |p| p.prices.of(s.stage)) * s.price_factor
+            input.product.as_ref().map_or(0.0, |p| chip_usd(p) / p.units(s.stage)) * s.price_factor
         }
         Limit::Bridge { bridge, .. } => input.bridges[bridge].usd,
-        Limit::Power { site, .. } | Limit::Pace { site, .. } | Limit::SiteCap { site } => input.sites[site].usd_per_w * KILO,
+        Limit::Power { site, .. } => kw_month(input, site),
+        Limit::Pace { site, month } => kw_month(input, site) * left(month + input.sites[site].lead_months),
+        Limit::SiteCap { site } => kw_month(input, site) * left(input.sites[site].lead_months),
     };
     usd.max(1.0) / KILO
+}
+
+/// Price of an own chip in its server.
+fn chip_usd(product: &Product) -> f64 {
+    Stage::ALL.iter().map(|&stage| product.units(stage) * product.prices.of(stage)).sum()
+}
+
+/// What one kW costs in a month: its building spread over its life, its rent, its energy, and the machines that draw it at the cheapest price.
+fn kw_month(input: &PlanInput, site: usize) -> f64 {
+    let s = &input.sites[site];
+    let spread = |usd: f64, life_months: usize| usd / life_months.max(1) as f64;
+    let bought = input.bridges.iter().filter(|b| b.tenure == Tenure::Bought);
+    let machines = bought
+        .map(|b| (spread(b.usd, b.life_months), b.watts))
+        .chain(input.product.iter().map(|p| (spread(chip_usd(p), p.life_months), p.watts)))
+        .filter(|(_, watts)| *watts > 0.0)
+        .map(|(usd, watts)| usd / watts)
+        .min_by(f64::total_cmp);
+    let running = (s.usd_per_w_year + s.energy_usd_per_w_year) / MONTHS_PER_YEAR;
+    (spread(s.usd_per_w, s.life_months) + running + machines.unwrap_or(0.0)) * KILO
 }
 
 /// Values of the columns that break limits as cheaply as possible.

@@ -61,6 +61,8 @@ impl Highs {
         this.number(c"mip_rel_gap", effort.gap);
         this.number(c"mip_abs_gap", 0.0);
         this.text(c"parallel", c"off");
+        // A simplex that goes in circles ends, the same way everywhere: none that ends by itself takes a hundredth of it.
+        this.whole(c"simplex_iteration_limit", int((p.columns() + p.rows()) * ITERATIONS));
         // Plans have few binaries: branching settles them sooner than whole programmes solved inside programmes.
         for name in [c"mip_heuristic_run_rins", c"mip_heuristic_run_rens", c"mip_heuristic_run_root_reduced_cost"] {
             this.flag(name, false);
@@ -193,6 +195,9 @@ pub(crate) fn solve(p: &Programme, effort: &Effort, start: &[(usize, f64)]) -> A
         None => Answer::Solved(Solution { bound, ..found }),
     }
 }
+
+/// Iterations of a simplex per column and row.
+const ITERATIONS: usize = 1 << 10;
 
 impl Highs {
     fn has_values(&self) -> bool {

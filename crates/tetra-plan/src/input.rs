@@ -55,6 +55,9 @@ pub struct PlanInput {
     pub product: Option<Product>,
     /// Suppliers of the own accelerator's stages; unused without a product.
     pub suppliers: Vec<Supplier>,
+    /// Largest share of a stage's orders in any year that may go to one country.
+    #[serde(default)]
+    pub country_shares: Vec<CountryShare>,
     /// Bought and rented accelerators.
     pub bridges: Vec<Bridge>,
     /// Where chips can stand.
@@ -128,8 +131,15 @@ impl StagePrices {
 pub struct Product {
     /// Name of the design.
     pub name: String,
-    /// IT power one chip takes from a site, with its share of server and network, W.
+    /// Most IT power one chip takes from a site, with its share of server and network, W.
     pub watts: f64,
+    /// Part of its steady work that a chip does, by month, while its software is young. Shorter than the horizon: all of it after.
+    #[serde(default)]
+    pub works: Vec<f64>,
+    /// Mean over most power.
+    pub load: f64,
+    /// Yearly cost of one chip's machine wherever it stands, used or not, USD (upkeep, staff, insurance).
+    pub upkeep_usd_per_year: f64,
     /// Wafers started per good chip.
     pub wafers: f64,
     /// HBM stacks bought per good chip.
@@ -185,6 +195,15 @@ pub struct Supplier {
     pub expansion: Option<Expansion>,
 }
 
+/// No country gets more than this share of a stage's orders in any year.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CountryShare {
+    /// The stage.
+    pub stage: Stage,
+    /// Fraction of a year's orders; 1: no limit.
+    pub largest: f64,
+}
+
 /// Making a second source ready: a port of the design, masks, a test programme.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Qualification {
@@ -228,8 +247,12 @@ pub struct Bridge {
     pub usd_change_per_year: f64,
     /// Chips of each demand that one unit stands in for, in the order of `demands`; 0: may not serve it.
     pub chips_per_unit: Vec<f64>,
-    /// IT power one bought unit takes from a site, W.
+    /// Most IT power one bought unit takes from a site, W.
     pub watts: f64,
+    /// Mean over most power.
+    pub load: f64,
+    /// Yearly cost of one bought unit wherever it stands, used or not, USD (upkeep, staff, insurance).
+    pub upkeep_usd_per_year: f64,
     /// Months from order to delivery.
     pub lead_months: usize,
     /// Most units ordered in a month (bought) or held at a time (rented).
@@ -263,7 +286,7 @@ pub struct PlanSite {
     pub start_usd: f64,
     /// Yearly cost per IT watt that is ready, USD (staff, upkeep, lease).
     pub usd_per_w_year: f64,
-    /// Yearly cost per IT watt in use, USD (energy with PUE).
+    /// Yearly cost per IT watt drawn all the year, USD (energy with PUE, water).
     pub energy_usd_per_w_year: f64,
 }
 
@@ -284,6 +307,9 @@ pub struct Outage {
     pub recovery_months: usize,
     /// Part of the work in process that is lost at the beginning.
     pub lost_in_process: f64,
+    /// Whether accelerators that others made are not delivered either: their chips come from the same plants.
+    #[serde(default)]
+    pub bought: bool,
 }
 
 impl Outage {

@@ -148,7 +148,16 @@ proptest! {
 fn struck(seed: u64) -> PlanInput {
     let stages = vec![Stage::Wafer, Stage::Packaging];
     let from_month = (seed % 7) as usize;
-    let outage = Outage { name: "o".into(), country: "TW".into(), stages, from_month, months: 2, recovery_months: 1, lost_in_process: 0.5 };
+    let outage = Outage {
+        name: "o".into(),
+        country: "TW".into(),
+        stages,
+        from_month,
+        months: 2,
+        recovery_months: 1,
+        lost_in_process: 0.5,
+        bought: false,
+    };
     PlanInput { outages: vec![outage], ..case::small(seed) }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod gantt;
 mod highs;
 mod input;
+mod invest;
 #[cfg(test)]
 mod judge;
 mod model;
@@ -27,8 +28,9 @@ mod suppliers;
 pub use error::PlanError;
 pub use gantt::{Activity, Bar, bars};
 pub use input::*;
+pub use invest::{CoInvestment, co_investments};
 pub use plan::*;
-pub use stress::{SecondSource, Stress, StressOutcome, rule_costs, stress};
+pub use stress::{SecondSource, Stress, StressOutcome, country_rule_cost, rule_costs, stress};
 pub use suppliers::{OutageTable, PlanConstants, SupplierTable};
 
 use crate::model::Model;

@@ -22,6 +22,7 @@ pub(crate) enum Part {
     SiteBuild,
     SiteRunning,
     Energy,
+    Upkeep,
     Stock,
     Unmet,
     Residual,
@@ -36,6 +37,8 @@ pub(crate) enum Limit {
     Capacity { supplier: usize, month: usize },
     /// Share of one supplier in one year's orders.
     Share { supplier: usize, year: usize },
+    /// Share of the country of a supplier, the first one there, in one year's orders of its stage.
+    Country { supplier: usize, year: usize },
     /// Orders of a bridge in one month.
     Bridge { bridge: usize, month: usize },
     /// Power ready at a site in one month.

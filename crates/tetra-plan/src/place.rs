@@ -2,7 +2,7 @@
 //! rented and what is missing.
 //!
 //! `standing[t] = standing[t-1] + installed[t] - installed[t - life]`; power of all that stands is at most the power ready; what runs of
-//! all demands on a kind at a site is at most what stands there.
+//! all demands on a kind at a site is at most what stands there. One own chip that runs counts as the part of its steady work that it does in that month.
 
 use tetra_quantity::MONTHS_PER_YEAR;
 
@@ -100,7 +100,8 @@ impl Model {
             (Kind::Own, None) => (input.months, 0),
             (Kind::Bought(b), _) => (input.bridges[b].lead_months, input.bridges[b].life_months),
         };
-        let energy = input.sites[j].energy_usd_per_w_year * watts(input, kind) / MONTHS_PER_YEAR;
+        let (load, upkeep) = running(input, kind);
+        let energy = input.sites[j].energy_usd_per_w_year * watts(input, kind) * load / MONTHS_PER_YEAR;
         let mut install: Vec<Cell> = vec![None; input.months];
         let mut standing: Vec<Cell> = vec![None; input.months];
         for t in first..input.months {
@@ -108,6 +109,7 @@ impl Model {
             let column = self.column(f64::INFINITY, None, Some(t - lead));
             let now = self.column(f64::INFINITY, None, None);
             self.charge(now, Part::Energy, t, energy);
+            self.charge(now, Part::Upkeep, t, upkeep / MONTHS_PER_YEAR);
             let before = t.checked_sub(1).and_then(|m| standing[m]);
             let retired = t.checked_sub(life).and_then(|m| install[m]);
             let entries = [Some((now, -1.0)), Some((column, 1.0)), before.map(|c| (c, 1.0)), retired.map(|c| (c, -1.0))];
@@ -130,7 +132,8 @@ impl Model {
                 self.charge(c, Part::Residual, input.months, -left(input, usd, bridge.kept_per_year, t, bridge.life_months));
             }
             let entries: Vec<_> = columns.iter().map(|&c| (c, 1.0)).collect();
-            let most = bridge.units_per_month / self.scale;
+            let open: f64 = input.outages.iter().filter(|o| o.bought).map(|o| o.availability(month)).product();
+            let most = bridge.units_per_month / self.scale * open;
             self.row(f64::NEG_INFINITY, most, &entries, Some(Limit::Bridge { bridge: b, month }));
         }
     }
@@ -149,12 +152,12 @@ impl Model {
 
     fn add_usage(&mut self, input: &PlanInput, d: usize) {
         for k in 0..self.kinds.len() {
-            let chips_per_unit = match self.kinds[k] {
-                Kind::Own => 1.0,
-                Kind::Bought(b) => input.bridges[b].chips_per_unit[d],
-            };
             for (j, t) in (0..input.sites.len()).flat_map(|j| (0..input.months).map(move |t| (j, t))) {
                 let needed = input.demands[d].chips.get(t).copied().unwrap_or(0.0);
+                let chips_per_unit = match self.kinds[k] {
+                    Kind::Own => works(input, t),
+                    Kind::Bought(b) => input.bridges[b].chips_per_unit[d],
+                };
                 if chips_per_unit <= 0.0 || needed <= 0.0 || self.standing[k][j][t].is_none() {
                     continue;
                 }
@@ -234,10 +237,23 @@ impl Model {
     }
 }
 
+/// Part of its steady work that an own chip does in month `t`.
+fn works(input: &PlanInput, t: usize) -> f64 {
+    input.product.as_ref().and_then(|p| p.works.get(t)).copied().unwrap_or(1.0)
+}
+
 fn watts(input: &PlanInput, kind: Kind) -> f64 {
     match kind {
         Kind::Own => input.product.as_ref().map_or(0.0, |p| p.watts),
         Kind::Bought(b) => input.bridges[b].watts,
+    }
+}
+
+/// Mean over most power, and yearly upkeep of a unit.
+fn running(input: &PlanInput, kind: Kind) -> (f64, f64) {
+    match kind {
+        Kind::Own => input.product.as_ref().map_or((0.0, 0.0), |p| (p.load, p.upkeep_usd_per_year)),
+        Kind::Bought(b) => (input.bridges[b].load, input.bridges[b].upkeep_usd_per_year),
     }
 }
 

@@ -166,6 +166,8 @@ pub struct ShadowPrice {
     pub usd_per_unit: f64,
     /// First and last month in which the limit binds.
     pub binds: (usize, usize),
+    /// In how many of the months, or years, of the horizon it binds, in words; empty where the limit is none of single months.
+    pub often: String,
     /// The month in which one more unit is worth most, and that worth in discounted USD.
     pub peak: (usize, f64),
     /// What all units in use are worth beyond their price, discounted USD: the rent of what is scarce.

@@ -24,6 +24,7 @@ pub(crate) enum Thing {
     Demand(usize),
     Supplier(usize),
     Share(usize),
+    Country(usize),
     Bridge(usize),
     Power(usize),
     SitePace(usize),
@@ -38,6 +39,7 @@ impl Limit {
             Self::Demand { demand, month } => (Thing::Demand(demand), month),
             Self::Capacity { supplier, month } => (Thing::Supplier(supplier), month),
             Self::Share { supplier, year } => (Thing::Share(supplier), year * tetra_quantity::MONTHS_PER_YEAR as usize),
+            Self::Country { supplier, year } => (Thing::Country(supplier), year * tetra_quantity::MONTHS_PER_YEAR as usize),
             Self::Bridge { bridge, month } => (Thing::Bridge(bridge), month),
             Self::Power { site, month } => (Thing::Power(site), month),
             Self::Pace { site, month } => (Thing::SitePace(site), month),
@@ -79,6 +81,10 @@ pub(crate) fn describe(input: &PlanInput, thing: Thing) -> Words {
             words(format!("capacity of {}", input.suppliers[n].name), one, many, 1.0)
         }
         Thing::Share(n) => words(format!("largest share of {}", input.suppliers[n].name), "unit a year", "units a year", 1.0),
+        Thing::Country(n) => {
+            let s = &input.suppliers[n];
+            words(format!("largest share of {} in {}", s.country, s.stage.unit()), "unit a year", "units a year", 1.0)
+        }
         Thing::Bridge(b) => words(format!("supply of {}", input.bridges[b].name), "unit a month", "units a month", 1.0),
         Thing::Power(j) => words(format!("power ready at {}", input.sites[j].name), "MW", "MW", KILO),
         Thing::SitePace(j) => words(format!("building pace at {}", input.sites[j].name), "MW a month", "MW a month", KILO),
@@ -95,7 +101,7 @@ fn in_use(model: &Model, solution: &Solution, limit: Limit) -> bool {
         Limit::Power { site, month } => model.standing.iter().any(|kind| used(kind[site][month])),
         Limit::Pace { site, month } => used(model.power_order[site][month]),
         Limit::SiteCap { site } => model.power_order[site].iter().any(|&c| used(c)),
-        Limit::Share { supplier, .. } => model.order[supplier].iter().any(|&c| used(c)),
+        Limit::Share { supplier, .. } | Limit::Country { supplier, .. } => model.order[supplier].iter().any(|&c| used(c)),
         Limit::Demand { .. } | Limit::Bridge { .. } | Limit::Residency { .. } => true,
     }
 }
@@ -182,6 +188,13 @@ fn shadow_price(input: &PlanInput, thing: Thing, scarcity: &Scarcity) -> Option<
         Thing::SiteCap(_) => format!("The {name} binds: one {unit} more would save {} USD.", show_number(usd)),
         _ => format!("The {name} binds {span}: one {unit} more would save {} USD in all.", show_number(usd)),
     };
+    let often = match thing {
+        Thing::SiteCap(_) | Thing::Residency(..) => String::new(),
+        Thing::Share(_) | Thing::Country(_) => {
+            format!("in {} of {} years", binding.len(), input.months.div_ceil(tetra_quantity::MONTHS_PER_YEAR as usize))
+        }
+        _ => format!("in {} of {} months", binding.len(), input.months),
+    };
     let (binds, unit) = ((first, last), unit.to_owned());
-    Some(ShadowPrice { name, unit, usd_per_unit: usd, binds, peak, rent_usd: scarcity.rent, can_be_bought: false, text })
+    Some(ShadowPrice { name, unit, usd_per_unit: usd, binds, often, peak, rent_usd: scarcity.rent, can_be_bought: false, text })
 }

@@ -215,7 +215,8 @@ impl Read<'_> {
     }
 }
 
-fn choice(input: &PlanInput, what: Choosable, month: usize) -> Choice {
+/// A choice in words.
+pub(crate) fn choice(input: &PlanInput, what: Choosable, month: usize) -> Choice {
     let supplier = |n: usize| &input.suppliers[n];
     let (name, months, usd) = match what {
         Choosable::Qualify(n) => {
@@ -234,7 +235,7 @@ fn choice(input: &PlanInput, what: Choosable, month: usize) -> Choice {
 fn part_kind(part: Part) -> CostKind {
     match part {
         Part::Nre | Part::Stage(_) | Part::Options | Part::Bought | Part::SiteBuild => CostKind::Capital,
-        Part::Rented | Part::SiteRunning | Part::Energy | Part::Stock => CostKind::Running,
+        Part::Rented | Part::SiteRunning | Part::Energy | Part::Upkeep | Part::Stock => CostKind::Running,
         Part::Unmet => CostKind::Penalty,
         Part::Residual => CostKind::Residual,
     }
@@ -254,6 +255,7 @@ fn part_name(part: Part) -> &'static str {
         Part::SiteBuild => "building of sites",
         Part::SiteRunning => "running of sites",
         Part::Energy => "energy",
+        Part::Upkeep => "upkeep of machines",
         Part::Stock => "keeping of stock",
         Part::Unmet => "penalty for unmet demand",
         Part::Residual => "value left at the horizon",

@@ -94,23 +94,14 @@ fn report(outage: &Outage, base: Struck, second_sources: Vec<SecondSource>) -> S
     let short_months = more.iter().position(short).zip(more.iter().rposition(short));
     let (calm_usd, struck_usd) = (base.calm.cost_usd, base.struck.cost_usd);
     let loss_usd = struck_usd - calm_usd;
-    let million = |usd: f64| tetra_quantity::show_number(usd / (KILO * KILO));
     let mut text = format!(
         "{}: the plan loses {} M USD (discounted) and {} chip-months.",
         outage.name,
         million(loss_usd),
         tetra_quantity::show_number(more.iter().map(|v| v.max(0.0)).sum())
     );
-    match second_sources.first() {
-        Some(s) if s.saved_usd > LEAST_SAVING_USD => text.push_str(&format!(
-            " {} as a second source would have saved {} M USD of it for a premium of {} M USD: worth it if the outage is likelier than {} %.",
-            s.name,
-            million(s.saved_usd),
-            million(s.premium_usd),
-            tetra_quantity::show_number(s.break_even_probability * 100.0)
-        )),
-        _ => text.push_str(" No second source would have helped."),
-    }
+    let helps = second_sources.first().filter(|s| s.saved_usd > LEAST_SAVING_USD);
+    text.push_str(&helps.map_or(" No second source would have helped.".to_owned(), helped));
     let lost_chip_months = more.iter().sum();
     Stress {
         outage: outage.clone(),
@@ -123,6 +114,21 @@ fn report(outage: &Outage, base: Struck, second_sources: Vec<SecondSource>) -> S
         plan: base.struck,
         text,
     }
+}
+
+fn million(usd: f64) -> String {
+    tetra_quantity::show_number(usd / (KILO * KILO))
+}
+
+/// What a second source would have saved, and when it is worth its premium, in words.
+fn helped(s: &SecondSource) -> String {
+    let worth = if s.saved_usd > s.premium_usd {
+        format!("worth it if the outage is likelier than {} %", tetra_quantity::show_number(s.break_even_probability * 100.0))
+    } else {
+        "not worth it even if the outage were certain".to_owned()
+    };
+    let (saved, premium) = (million(s.saved_usd), million(s.premium_usd));
+    format!(" {} as a second source would have saved {saved} M USD of it for a premium of {premium} M USD: {worth}.", s.name)
 }
 
 /// A decision is kept within this part of a scaled unit, ten times the solver's tolerance summed over a horizon.
@@ -191,6 +197,23 @@ pub fn rule_costs(input: &PlanInput, plan: &Plan) -> Result<Vec<Option<f64>>, Pl
         });
     }
     Ok(costs)
+}
+
+/// How much cheaper the best plan is without its rules on shares of countries when the same sources are qualified and expanded, discounted USD;
+/// `None` without such a rule or without a plan.
+///
+/// # Errors
+/// Broken input, or a solver that stopped without an answer.
+pub fn country_rule_cost(input: &PlanInput) -> Result<Option<f64>, PlanError> {
+    if input.country_shares.is_empty() {
+        return Ok(None);
+    }
+    let Ok((model, found)) = crate::best(input, &[], |_| {})? else { return Ok(None) };
+    let chosen: Vec<(usize, f64)> = model.options.iter().map(|o| (o.2, found.value[o.2].round())).collect();
+    let keep = |m: &mut Model| chosen.iter().for_each(|&(c, v)| (m.programme.lower[c], m.programme.upper[c]) = (v, v));
+    let free = PlanInput { country_shares: Vec::new(), ..input.clone() };
+    let (Ok(ruled), Ok(free)) = (crate::best(input, &chosen, keep)?, crate::best(&free, &chosen, keep)?) else { return Ok(None) };
+    Ok(Some(((ruled.1.objective - free.1.objective) * model.scale * KILO).max(0.0)))
 }
 
 /// Solves, or names what stopped the solver.

@@ -16,6 +16,8 @@ use crate::input::{Expansion, Outage, Qualification, Stage, Supplier};
 pub struct PlanConstants {
     /// Cost of keeping stock, fraction of its value per year.
     pub stock_cost_per_year: f64,
+    /// Share of a plant's capacity that this buyer gets, by stage.
+    pub newcomer: Vec<(Stage, f64)>,
     /// Data-centre GPUs this buyer can get in a month.
     pub gpus_per_month: f64,
     /// GPUs that can be rented at a time.
@@ -37,6 +39,10 @@ impl PlanConstants {
         let share = tables.number("newcomer", "server", "1")?;
         Ok(Self {
             stock_cost_per_year: tables.number("stock", "cost", "1/year")?,
+            newcomer: Stage::ALL
+                .into_iter()
+                .map(|s| Ok((s, tables.number("newcomer", words(s).0, "1")?)))
+                .collect::<Result<_, PlanError>>()?,
             gpus_per_month: tables.number("gpu_supply", "world", "units/month")? * share,
             rentable_gpus: tables.number("gpu_supply", "rentable", "units")?,
             rent_lead_months: months(tables, "gpu_supply", "rent_lead_time")?,
@@ -81,6 +87,11 @@ impl SupplierTable {
             toml::from_str(text).map_err(|e| PlanError::BadSuppliers { cause: toml_cause(text, &e) })?;
         let entries = texts.into_iter().map(|(key, text)| entry(&key, text, tables)).collect::<Result<_, _>>()?;
         Ok(Self { entries })
+    }
+
+    /// All suppliers, of whatever process.
+    pub fn all(&self) -> Vec<&Supplier> {
+        self.entries.iter().map(|e| &e.supplier).collect()
     }
 
     /// Suppliers for a design on process `node` in a study that starts in `start_year` (2027.0 is January 2027).
@@ -159,6 +170,8 @@ struct OutageText {
     stages: Vec<Stage>,
     from_month: usize,
     months: usize,
+    #[serde(default)]
+    bought: bool,
 }
 
 /// Outages to try a plan against, by key.
@@ -181,9 +194,9 @@ impl OutageTable {
                 what: format!("outages.toml: {key} begins in month 0"),
                 mend: "months count from 1",
             })?;
-            let OutageText { name, country, stages, months, .. } = text;
+            let OutageText { name, country, stages, months, bought, .. } = text;
             let (recovery_months, lost_in_process) = (constants.recovery_months, constants.lost_in_process);
-            Ok((key, Outage { name, country, stages, from_month, months, recovery_months, lost_in_process }))
+            Ok((key, Outage { name, country, stages, from_month, months, recovery_months, lost_in_process, bought }))
         };
         Ok(Self { outages: texts.into_iter().map(outage).collect::<Result<_, PlanError>>()? })
     }

@@ -39,6 +39,23 @@ proptest! {
     }
 
     #[test]
+    fn no_country_gets_more_than_its_share_and_the_rule_never_saves(seed in any::<u64>(), largest in 0.3..0.9f64) {
+        let mut input = small(seed);
+        input.suppliers.iter_mut().enumerate().for_each(|(n, s)| s.country = if n % 2 == 0 { "TW" } else { "US" }.into());
+        let ruled = PlanInput { country_shares: vec![CountryShare { stage: Stage::Wafer, largest }], ..input.clone() };
+        at_most(cost(&input), cost(&ruled));
+        if let PlanOutcome::Planned(plan) = solve(&ruled).expect("input is sound") {
+            let wafers = |country: &str| -> f64 {
+                let of = plan.orders.iter().filter(|o| o.stage == Some(Stage::Wafer) && (country.is_empty() || o.country == country));
+                of.flat_map(|o| o.ordered.iter().take(12)).sum()
+            };
+            for country in ["TW", "US"] {
+                at_most(wafers(country), largest * wafers(""));
+            }
+        }
+    }
+
+    #[test]
     fn more_lead_time_never_helps(seed in any::<u64>(), n in 0usize..10) {
         let mut input = small(seed);
         // A bought unit's value at the horizon follows its price at the order: with a constant price the law is exact.
@@ -48,6 +65,14 @@ proptest! {
         late.sites[n % 2].lead_months += 1;
         late.bridges[0].lead_months += 1;
         at_most(cost(&input), cost(&late));
+    }
+
+    #[test]
+    fn a_younger_software_stack_never_costs_less(seed in any::<u64>(), part in 0.3..1.0f64) {
+        let input = small(seed);
+        let mut young = input.clone();
+        young.product.iter_mut().flat_map(|p| &mut p.works).for_each(|w| *w *= part);
+        at_most(cost(&input), cost(&young));
     }
 
     #[test]
@@ -69,6 +94,25 @@ proptest! {
                 let supplier = roomy.suppliers.iter_mut().find(|s| price.name.ends_with(&s.name)).expect("named");
                 supplier.units_per_month += 0.01;
                 at_most(plan.cost_usd - 0.01 * price.usd_per_unit, cost(&roomy));
+            }
+        }
+    }
+
+    #[test]
+    fn a_joint_investment_not_taken_saves_at_most_what_is_said(seed in any::<u64>(), n in 0usize..10) {
+        let mut input = small(seed);
+        input.suppliers.iter_mut().for_each(|s| (s.qualification, s.expansion) = (None, None));
+        input.sites.iter_mut().for_each(|s| s.start_usd = 0.0);
+        let most = input.suppliers[n].units_per_month;
+        input.suppliers[n].expansion = Some(Expansion { units_per_month: most, usd: 1e8, months: 1 });
+        if let (Some(_), PlanOutcome::Planned(plan)) = (&input.product, solve(&input).expect("input is sound")) {
+            let offers = co_investments(&input, &plan);
+            assert_eq!(offers.len(), 1);
+            let offer = &offers[0];
+            if offer.taken.is_none() {
+                let mut free = input.clone();
+                free.suppliers[n].expansion = Some(Expansion { usd: 0.0, ..offer.offer });
+                at_most(plan.cost_usd - offer.most_saved_usd, cost(&free));
             }
         }
     }
@@ -149,7 +193,7 @@ proptest! {
             _ => input.suppliers[3].qualification = Some(Qualification { usd: v, months }),
         }
         let _ = solve(&input);
-        let outage = Outage { name: "o".into(), country: "TW".into(), stages: vec![Stage::Wafer], from_month: months, months, recovery_months: months, lost_in_process: 1.0 };
+        let outage = Outage { name: "o".into(), country: "TW".into(), stages: vec![Stage::Wafer], from_month: months, months, recovery_months: months, lost_in_process: 1.0, bought: false };
         let _ = stress(&input, &outage);
     }
 }

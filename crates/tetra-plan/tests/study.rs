@@ -24,6 +24,7 @@ fn outage() -> Outage {
         months: 6,
         recovery_months: 3,
         lost_in_process: 0.5,
+        bought: false,
     }
 }
 
@@ -78,9 +79,40 @@ fn a_conflict_names_the_demand_the_limits_and_the_cheapest_way_out() {
     assert!(c.limits.iter().any(|l| l.starts_with("power ready at Norway")), "{}", c.text);
     assert_eq!(c.relaxation.len(), 1);
     assert_eq!(c.relaxation[0].months, (8, 11));
+    assert!(c.relaxation[0].usd > 0.0 && c.text.contains("which costs"), "{}", c.text);
     // The way out leads out.
     input.demands[2].met_from = Some(12);
     planned(&input);
+}
+
+#[test]
+fn a_rule_is_not_for_sale_and_power_costs_what_it_takes_to_use_it() {
+    let mut input = study(60);
+    input.demands[2].met_from = Some(20);
+    input.demands[2].sites = vec![1];
+    input.bridges[1].chips_per_unit[2] = 0.0;
+    // Room for half of what the confined service needs at its end.
+    let most = input.demands[2].chips.iter().copied().fold(0.0, f64::max);
+    let watts = input.bridges[0].watts / input.bridges[0].chips_per_unit[2];
+    input.sites[1].cap_w = most * watts / 2.0;
+    input.product = None;
+    let conflict = |input: &PlanInput| match solve(input).expect("input is sound") {
+        PlanOutcome::Infeasible(c) => c,
+        PlanOutcome::Planned(_) => panic!("half the room is too little"),
+    };
+    let c = conflict(&input);
+    assert!(c.relaxation.iter().all(|r| !r.name.starts_with("rule")), "{}", c.text);
+    let power = |c: &Conflict| c.relaxation.iter().filter(|r| r.name.starts_with("power ")).map(|r| r.usd).sum::<f64>();
+    // Where a missing chip costs little it gives way; where it costs much the site grows, and pays rent, energy and machines.
+    input.demands[2].unmet_usd_per_chip_month = 1.0;
+    assert_eq!(power(&conflict(&input)), 0.0);
+    input.demands[2].unmet_usd_per_chip_month = 1e6;
+    let c = conflict(&input);
+    let usd = power(&c);
+    assert!(usd > 0.0, "{}", c.text);
+    input.sites[1].energy_usd_per_w_year *= 2.0;
+    input.sites[1].usd_per_w_year += 1.0;
+    assert!(power(&conflict(&input)) > usd);
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub fn bridge(name: &str, tenure: Tenure, usd: f64, demands: usize) -> Bridge {
         usd_change_per_year: -0.1,
         chips_per_unit: vec![0.8; demands],
         watts: 1400.0,
+        load: 1.0,
+        upkeep_usd_per_year: 0.0,
         lead_months: if tenure == Tenure::Bought { 5 } else { 1 },
         units_per_month: 5000.0,
         life_months: 60,
@@ -107,6 +109,9 @@ pub fn study(months: usize) -> PlanInput {
         product: Some(Product {
             name: "design 17".into(),
             watts: 1500.0,
+            works: Vec::new(),
+            load: 1.0,
+            upkeep_usd_per_year: 0.0,
             wafers: 1.0 / 28.0,
             hbm_stacks: 8.2,
             packaging_wafers: 1.0 / 15.0,
@@ -117,6 +122,7 @@ pub fn study(months: usize) -> PlanInput {
             kept_per_year: 0.6,
         }),
         suppliers: suppliers(),
+        country_shares: Vec::new(),
         bridges: vec![bridge("GPU", Tenure::Bought, 40000.0, 4), bridge("GPU rented", Tenure::Rented, 3500.0, 4)],
         sites,
         option_starts: vec![0, 12, 24],
@@ -172,12 +178,15 @@ pub fn small(seed: u64) -> PlanInput {
     let mut product = study(60).product.expect("the study has a product");
     (product.first_wafer_month, product.life_months) = (any(0.0, 4.0) as usize, any(4.0, 20.0) as usize);
     product.nre = vec![(0, any(0.0, 1e6))];
+    let young = any(0.3, 1.0);
+    product.works = (0..months).map(|t| (young + 0.1 * t as f64).min(1.0)).collect();
     PlanInput {
         months,
         discount_rate: any(0.0, 0.2),
         demands,
         product: if any(0.0, 1.0) < 0.85 { Some(product) } else { None },
         suppliers,
+        country_shares: Vec::new(),
         bridges,
         sites,
         option_starts: vec![0, 3],
