@@ -39,6 +39,7 @@ fn main() {
         grids: read("grids"),
         suppliers: read("suppliers"),
         outages: read("outages"),
+        scenarios: read("scenarios"),
         probes: read("probes"),
         chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
         models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),

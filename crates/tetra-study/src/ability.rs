@@ -1,6 +1,6 @@
 //! What one chip can do for a study: the best layout for each service and training run, and the chips by month that follow.
 
-use tetra_chip::{Chip, OpTimer};
+use tetra_chip::{Chip, Timer};
 use tetra_cluster::fleet::{FleetPart, ServiceDemand, TrainingDemand, size_fleet};
 use tetra_cluster::serve::{Arrivals, Bound, Demand, SearchSpace, bound, search};
 use tetra_cluster::{Network, ServeAsk, ServeMisfit, Serving};
@@ -8,6 +8,7 @@ use tetra_quantity::{MONTH_S, TokensPerSecond};
 use tetra_site::{ChipPower, PowerAt};
 
 use crate::inputs::Inputs;
+use crate::memo::Known;
 use crate::stand::Part;
 use crate::study::Study;
 use crate::train_fit::{TrainAbility, TrainJob, TrainReason};
@@ -82,16 +83,18 @@ pub fn space(chip: &Chip) -> SearchSpace {
 /// # Errors
 /// Why no layout will do.
 pub fn serve(
-    chip: &Chip,
     asks: &Asks<'_>,
     service: usize,
-    timer: &dyn OpTimer,
+    timer: &Timer<'_>,
     network: &Network,
     inputs: &Inputs,
+    known: &Known,
 ) -> Result<Serving, AbilityMisfit> {
     let (ask, _) = &asks.services[service];
+    let chip = timer.chip();
     let of = |space: &SearchSpace| search(ask, chip, timer, network, space, &inputs.constants.serve);
-    let mut best = of(&space(chip)).map_err(|e| AbilityMisfit::Serve(service, e))?;
+    let cheapest = || of(&space(chip)).map_err(|e| AbilityMisfit::Serve(service, e));
+    let mut best = (*known.services[service].get_or_init(cheapest))?;
     let peak = asks.peaks[service];
     let chips = |found: &Serving| (peak / found.tokens_per_second).ceil().max(1.0) * found.chips as f64;
     let mut most = best.chips / 2;
@@ -126,12 +129,12 @@ pub fn search_order(asks: &Asks<'_>) -> Vec<usize> {
 }
 
 /// What parts of a fleet are made from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Parts<'a> {
     /// The study.
     pub study: &'a Study,
-    /// The asks.
-    pub asks: &'a Asks<'a>,
+    /// Places, by part, where this chip may stand.
+    pub allowed: Vec<Vec<usize>>,
     /// The chip.
     pub chip: &'a Chip,
     /// Where its power is measured.
@@ -178,14 +181,14 @@ impl Parts<'_> {
             name: s.name.clone(),
             chips: s.demand.iter().map(|d| d.value() * s.peak_to_mean * bound.chip_seconds_per_token.value()).collect(),
             power: ChipPower { cap: power.cap, busy: power.idle, idle: power.idle, duty: 0.0, at: self.at },
-            allowed: self.asks.allowed[i].clone(),
+            allowed: self.allowed[i].clone(),
         }
     }
 
     fn sized(&self, place: usize, services: &[ServiceDemand], trainings: &[TrainingDemand]) -> Part {
         let months = self.study.frame.months as usize;
         let fleet = size_fleet(services, trainings, months, &self.inputs.constants.cluster.failures);
-        let allowed = self.asks.allowed.get(place).cloned().unwrap_or_default();
+        let allowed = self.allowed.get(place).cloned().unwrap_or_default();
         let empty = FleetPart { name: String::new(), chips: vec![0; months], spares: vec![0; months], load: fleet.load };
         part(fleet.parts.into_iter().next().unwrap_or(empty), allowed, self.chip, self.at)
     }

@@ -21,6 +21,8 @@ use crate::tables::{axis_words, design_words};
 
 /// Next-best designs that are explained.
 const LOST: usize = 5;
+/// Packages whose prices differ by less cost the same, in dollars.
+const LEAST_USD: f64 = 1.0 / 100.0;
 /// What is given more of each resource: a tenth.
 const MORE: f64 = 1.0 + 1.0 / 10.0;
 
@@ -28,23 +30,30 @@ const MORE: f64 = 1.0 + 1.0 / 10.0;
 pub fn architect(setting: &Setting<'_>, chosen: Option<&Worked>, planned: &[Worked]) -> Option<ArchitectReport> {
     let chosen = chosen?;
     let id = chosen.id?;
-    let (regret, whole) = regrets(setting, id);
-    let search = if whole {
-        "The best chip for one model is exact: no chip of the grid whose roofline bound lies below it was left out."
-    } else {
-        "The search for the best chip of one model ended at a fixed number of chips before its bound was proven: a better one may exist."
+    let regret = regrets(setting, id);
+    let proven = regret.iter().filter(|r| r.proven).count();
+    let search = match proven {
+        all if all == regret.len() => {
+            "The best chip of each model is proven: no other chip of the grid has a roofline bound below it.".to_owned()
+        }
+        some => format!(
+            "The best chip is proven for {some} of {} models; for the others the search ended at a fixed number of chips, so that a cheaper chip may exist and regret is at least what is shown.",
+            regret.len()
+        ),
     };
     let notes = [
-        "Regret compares steady-state serving: package, server, network, power, hall and staff over the life of a server; no design cost.",
+        "Regret compares steady-state serving: package, server, network, power, hall and staff over the life of a server; no design cost."
+            .to_owned(),
         search,
-        "A tenth more of a resource is built, priced and evaluated like any design, before suppliers' limits; faster HBM keeps its price.",
+        "A tenth more of a resource is built, priced and evaluated like any design, before suppliers' limits; faster HBM keeps its price."
+            .to_owned(),
     ];
     let skipped = missing(setting).into_iter().map(|model| format!("{model} was not tried: it has no config.json that can be read."));
     Some(ArchitectReport {
         regret,
         marginal: marginals(setting, chosen, &setting.inputs.grid.design(id)),
         lost: lost(setting, chosen, planned),
-        notes: notes.into_iter().map(str::to_owned).chain(skipped).collect(),
+        notes: notes.into_iter().chain(skipped).collect(),
     })
 }
 
@@ -121,8 +130,10 @@ fn lost(setting: &Setting<'_>, chosen: &Worked, planned: &[Worked]) -> Vec<(Stri
 /// Why one design costs more than the chosen one: what differs in it, and which payments.
 fn why(setting: &Setting<'_>, chosen: &Worked, other: &Worked) -> String {
     let (here, there) = (chosen.usd_per_token(setting), other.usd_per_token(setting));
-    let mut text =
-        format!("costs {} % more: {}", show_number(100.0 * (there / here - 1.0)), differences(setting, chosen, other).join(", "));
+    let more = there / here - 1.0;
+    let gap = chosen.outcome.gap().max(other.outcome.gap());
+    let within = if more < gap { format!(", within the {} % that plans are known to", show_number(100.0 * gap)) } else { String::new() };
+    let mut text = format!("costs {} % more{within}: {}", show_number(100.0 * more), differences(setting, chosen, other).join(", "));
     let parts = |w: &Worked| match &w.source {
         Source::Own(p) => p.waterfall.iter().map(|l| (l.0.to_owned(), l.1.value())).collect(),
         Source::Sale { .. } | Source::Rent { .. } => BTreeMap::new(),
@@ -131,11 +142,11 @@ fn why(setting: &Setting<'_>, chosen: &Worked, other: &Worked) -> String {
     let dearer = usd(other) - usd(chosen);
     let most = largest(&parts(chosen), &parts(other), dearer.signum());
     let side = if dearer < 0.0 { "cheaper" } else { "dearer" };
-    match dearer == 0.0 {
+    match dearer.abs() < LEAST_USD {
         true => text.push_str("; the package costs the same"),
         false => text.push_str(&format!("; the package is {} USD {side}", show_number(dearer.abs()))),
     }
-    if let Some((name, change)) = most {
+    if let Some((name, change)) = most.filter(|(_, change)| change.abs() >= LEAST_USD) {
         text.push_str(&format!(", {} USD by its {name}", show_number(change.abs())));
     }
     let lines = |w: &Worked| payments(setting, w);

@@ -52,12 +52,17 @@ impl Ledger {
         if month >= self.months || usd == 0.0 {
             return;
         }
+        self.line(name, kind)[month] += usd;
+    }
+
+    /// Dollars by month of one line, which is new where there was none.
+    pub fn line(&mut self, name: impl Into<Cow<'static, str>>, kind: LineKind) -> &mut [f64] {
         let name = name.into();
         let at = self.lines.iter().position(|l| l.name == name && l.kind == kind).unwrap_or_else(|| {
             self.lines.push(Line { name, kind, usd: vec![0.0; self.months] });
             self.lines.len() - 1
         });
-        self.lines[at].usd[month] += usd;
+        &mut self.lines[at].usd
     }
 
     /// All lines of `other`, added month by month.

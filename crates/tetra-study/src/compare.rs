@@ -88,12 +88,13 @@ impl Worked {
     pub fn contender(&self, setting: &Setting<'_>) -> Contender {
         let rate = setting.study.frame.discount_rate;
         let design: f64 = self.source.nre(setting.study.frame.months as usize).iter().map(|&(m, usd)| usd * rate.discount(m)).sum();
+        let serving = self.serving_share(setting);
         Contender {
             name: self.name.clone(),
             usd_per_million: self.usd_per_token(setting) * 1e6,
             equal_spend_days: self.days()[1],
-            payments: self.outcome.payments(rate) * self.found.serving_share,
-            design: design * self.found.serving_share,
+            payments: self.outcome.payments(rate) * serving,
+            design: design * serving,
             cumulative: self.cumulative(setting),
             first_month: self.outcome.first_month,
         }
@@ -208,6 +209,21 @@ pub fn words(misfit: &Misfit, setting: &Setting<'_>) -> String {
         Misfit::Do(AbilityMisfit::Serve(i, m)) => format!("{}: {m}", service(*i)),
         Misfit::Do(AbilityMisfit::Train(i, m)) => format!("{}: {m}", run(*i)),
         Misfit::Stand(m) => m.to_string(),
+        Misfit::Countries { stage } => {
+            format!(
+                "too few countries supply {stage} for its process under [supply]: take another node, or allow more countries or a larger share"
+            )
+        }
+        Misfit::Export { part, place, class } => {
+            let site = setting.places[*place].site;
+            let runs = setting.study.trainings.iter().map(|t| &t.name);
+            let name = setting.study.services.iter().map(|s| &s.name).chain(runs).nth(*part).map_or("?", |n| n.as_str());
+            let (class, most) = (class.word(), setting.study.export.map_or("", tetra_foundry::ExportClass::word));
+            format!(
+                "{name}: chips of class {class} need a licence for {} ({}), and `largest_class` is {most}: raise it or process the data elsewhere",
+                site.name, site.country
+            )
+        }
         Misfit::Late { months } => {
             format!("first volume comes after {months} months, the horizon is shorter: lengthen `months` or take an older node")
         }

@@ -170,20 +170,25 @@ fn serve_month(e: &mut Estimate, means: &Means<'_>, m: usize) {
 /// Purchases, running cost and value at the end of one fleet that stands until month `until`.
 fn pay_fleet(ledger: &mut Ledger, kind: &Kind<'_>, standing: &[f64], until: usize, names: [&'static str; 3], market: &Market) {
     let unit = kind.unit;
-    let mut last = 0.0;
-    for (m, &n) in standing.iter().enumerate().take(until) {
-        let added = (n - last).max(0.0);
-        last = n;
-        ledger.pay(names[0], LineKind::Capex, m, added * unit.chip_usd);
-        ledger.pay(names[1], LineKind::Capex, m, added * unit.equipment_usd);
-        ledger.pay(names[2], LineKind::Capex, m, added * unit.facility_usd);
-        for &(name, usd) in &unit.opex_usd_per_year {
-            ledger.pay(name, LineKind::Opex, m, n * usd / 12.0);
-        }
-        let age = (until - m) as f64;
-        let kept = market.residual_at(age) * (unit.chip_usd * kind.keeps + unit.equipment_usd)
-            + market.facility_residual_at(age) * unit.facility_usd;
-        ledger.pay("value at the end", LineKind::Residual, until.saturating_sub(1), -added * kept);
+    let standing = &standing[..until.min(standing.len())];
+    if standing.iter().all(|n| *n == 0.0) {
+        return;
+    }
+    let added = |m: usize| (standing[m] - if m > 0 { standing[m - 1] } else { 0.0 }).max(0.0);
+    let paid = names.into_iter().zip([unit.chip_usd, unit.equipment_usd, unit.facility_usd]);
+    for (name, usd) in paid.filter(|p| p.1 != 0.0) {
+        let line = ledger.line(name, LineKind::Capex);
+        (0..standing.len()).for_each(|m| line[m] += added(m) * usd);
+    }
+    for &(name, usd) in unit.opex_usd_per_year.iter().filter(|o| o.1 != 0.0) {
+        let line = ledger.line(name, LineKind::Opex);
+        standing.iter().zip(line).for_each(|(n, paid)| *paid += n * usd / 12.0);
+    }
+    let (it, facility) = (unit.chip_usd * kind.keeps + unit.equipment_usd, unit.facility_usd);
+    let left = &mut ledger.line("value at the end", LineKind::Residual)[until.saturating_sub(1)];
+    for m in 0..standing.len() {
+        let age = until - m;
+        *left -= added(m) * (market.residual_after(age) * it + market.facility_residual_at(age as f64) * facility);
     }
 }
 
@@ -205,13 +210,17 @@ mod tests {
         Market {
             prices: Default::default(),
             rents: Default::default(),
+            reserved_share: 0.8,
             residual: vec![(0.0, 1.0), (12.0, 0.6), (60.0, 0.1)],
+            by_month: Vec::new(),
             own_chip_share: 0.5,
             price_halving_years: 2.0,
             quoted_cut: 0.5,
             rentable_gpus: 1e4,
             rent_lead_months: 1,
             rent_change_per_year: 0.0,
+            first_efficiency: 0.6,
+            stack_ramp_months: 12.0,
             facility_life_months: 240.0,
             gpu_lead_months: 6,
             penalty_usd_per_token: 1e-5,
@@ -251,6 +260,7 @@ mod tests {
                 prop_assert!(served >= 1.0 - 1e-9);
                 if m < from { prop_assert!(e.own[m] == 0.0) }
             }
+            prop_assert!((market().own_stack_at(-3.0), market().own_stack_at(6.0), market().own_stack_at(40.0)) == (0.6, 0.8, 1.0));
             let value = |e: &Estimate| e.ledger.present_value(PerYear(0.1));
             prop_assert!(value(&run(&cheap)) <= value(&e) + Usd(1.0));
         }

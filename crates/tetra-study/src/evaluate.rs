@@ -2,21 +2,27 @@
 //!
 //! Levelised cost of serving `= PV(payments) · s / PV(output tokens)`, with `s` the serving parts' share of all discounted chip-months; what
 //! bridging machines serve counts with their own share. The rest is the cost of the training runs. Training days at equal spend: the days that one
-//! run takes on the chips that the reference fleet's discounted spend buys (chips, machines, running cost and their share of design cost).
+//! run takes on the chips that the reference fleet's discounted spend buys (chips, machines, running cost and their share of design cost), with a
+//! grown software stack. While an own stack is young more own chips serve the same demand: `need / works`.
+
+use std::sync::Arc;
 
 use tetra_chip::{Chip, Timer};
+use tetra_cluster::serve::Bound;
 use tetra_cluster::{Network, Serving};
-use tetra_foundry::{Package, PackageSpec, Volume, export_of, package};
+use tetra_foundry::{ExportClass, Package, PackageSpec, Volume, export_of, package};
 use tetra_quantity::{DAY_S, Usd, YEAR_S};
 use tetra_site::{Finance, PowerAt, PriceBasis};
 
 use crate::ability::{Ability, AbilityMisfit, Asks, Parts, bounds, search_order, serve};
 use crate::estimate::{Estimate, Kind, Means, Rent, Unit, estimate, standing_cost};
 use crate::inputs::Inputs;
+use crate::market::Market;
+use crate::memo::{Known, Memo};
 use crate::pareto::{Goals, excluded};
 use crate::stand::{Bought, Part, Place, StandMisfit, Standing, stand};
 use crate::study::Study;
-use crate::train_fit::{TrainAbility, Trainer};
+use crate::train_fit::{TrainAbility, Trainer, train_bound};
 
 /// What stays the same for every accelerator of a run.
 #[derive(Debug)]
@@ -39,8 +45,12 @@ pub struct Setting<'a> {
     pub bridge: Option<Bridge>,
     /// Machines to rent meanwhile.
     pub rent: Option<Rented>,
+    /// Processes that suppliers in too few countries offer for the study's rules, and of which stage.
+    pub barred: Vec<(String, &'static str)>,
     /// Discounted dollars of the reference training fleet, by training run.
     pub budgets: Vec<f64>,
+    /// What the chips of the grid can do, as far as it was asked for.
+    pub memo: Arc<Memo>,
 }
 
 /// Machines on sale that bridge.
@@ -137,8 +147,22 @@ pub enum Misfit {
     Make(tetra_foundry::Misfit),
     /// It cannot serve or train.
     Do(AbilityMisfit),
+    /// Too few countries make something of it for the study's rules.
+    Countries {
+        /// What they make too little of.
+        stage: &'static str,
+    },
     /// It cannot stand.
     Stand(StandMisfit),
+    /// The export rule closes every place that a part of the fleet may use.
+    Export {
+        /// Which part: services first, then training runs.
+        part: usize,
+        /// One of the places.
+        place: usize,
+        /// Its class.
+        class: ExportClass,
+    },
     /// It comes after the horizon.
     Late {
         /// Months until first volume.
@@ -177,22 +201,30 @@ impl Source {
 
     /// The chip as it is bought.
     pub fn bought<'a>(&self, chip: &'a Chip, inputs: &Inputs) -> Bought<'a> {
-        let chips_per_server = inputs.constants.market.chips_per_server;
+        self.bought_with(chip, inputs, self.kg_embodied(chip, inputs))
+    }
+
+    /// Carbon of making one chip, kg.
+    pub fn kg_embodied(&self, chip: &Chip, inputs: &Inputs) -> f64 {
         match self {
-            Self::Sale { price, basis, .. } => {
-                Bought { chip, price: *price, basis: *basis, kg_embodied: kg_of(chip, inputs), chips_per_server }
-            }
-            Self::Rent { .. } => {
-                Bought { chip, price: Usd::ZERO, basis: PriceBasis::Server, kg_embodied: kg_of(chip, inputs), chips_per_server }
-            }
-            Self::Own(p) => {
-                Bought { chip, price: p.unit_cost, basis: PriceBasis::Package, kg_embodied: p.kg_co2e.value(), chips_per_server }
-            }
+            Self::Sale { .. } | Self::Rent { .. } => kg_of(chip, inputs),
+            Self::Own(p) => p.kg_co2e.value(),
         }
     }
 
+    /// The chip as it is bought, its carbon being known.
+    pub fn bought_with<'a>(&self, chip: &'a Chip, inputs: &Inputs, kg_embodied: f64) -> Bought<'a> {
+        let chips_per_server = inputs.constants.market.chips_per_server;
+        let (price, basis) = match self {
+            Self::Sale { price, basis, .. } => (*price, *basis),
+            Self::Rent { .. } => (Usd::ZERO, PriceBasis::Server),
+            Self::Own(p) => (p.unit_cost, PriceBasis::Package),
+        };
+        Bought { chip, price, basis, kg_embodied, chips_per_server }
+    }
+
     /// The same chip at the prices of another market.
-    pub fn at_market(&self, chip: &Chip, inputs: &Inputs, market: &crate::market::Market) -> Self {
+    pub fn at_market(&self, chip: &Chip, inputs: &Inputs, market: &Market) -> Self {
         match self {
             Self::Sale { from, change_per_year, .. } => match inputs.price_in(chip, market) {
                 Some((price, basis)) => {
@@ -218,6 +250,14 @@ impl Source {
         let length = self.from().max(1);
         let each = p.nre.total.value() / length as f64;
         (0..length.min(months)).map(|m| (m, each)).collect()
+    }
+
+    /// Part of its steady work that a machine does, by month: less than 1 while an own software stack is young.
+    pub fn works(&self, market: &Market, months: usize) -> Vec<f64> {
+        match self {
+            Self::Own(p) => (0..months).map(|m| market.own_stack_at(m as f64 - p.programme.months_to_volume)).collect(),
+            Self::Sale { .. } | Self::Rent { .. } => vec![1.0; months],
+        }
     }
 
     fn keeps(&self, inputs: &Inputs) -> f64 {
@@ -250,7 +290,15 @@ impl Setting<'_> {
     /// # Errors
     /// Why it cannot do the study.
     pub fn evaluate(&self, chip: &Chip, source: &Source) -> Result<Found, Misfit> {
-        match self.evaluate_unless(chip, source, &[]) {
+        self.evaluate_known(chip, source, &Known::nothing(self.asks.services.len()))
+    }
+
+    /// The same for a chip of which something may be known.
+    ///
+    /// # Errors
+    /// Why it cannot do the study.
+    pub fn evaluate_known(&self, chip: &Chip, source: &Source, known: &Known) -> Result<Found, Misfit> {
+        match self.evaluate_unless(chip, source, &[], known) {
             Ok(found) => Ok(found),
             Err(Stop::Misfit(m)) => Err(m),
             Err(Stop::Bound { .. }) => Err(Misfit::Late { months: self.study.frame.months }),
@@ -262,36 +310,44 @@ impl Setting<'_> {
     ///
     /// # Errors
     /// Why it cannot do the study, or the bound that stopped it.
-    pub fn evaluate_unless(&self, chip: &Chip, source: &Source, front: &[Goals]) -> Result<Found, Stop> {
+    pub fn evaluate_unless(&self, chip: &Chip, source: &Source, front: &[Goals], known: &Known) -> Result<Found, Stop> {
         let c = &self.inputs.constants;
         let timer = Timer::new(chip, &c.chip);
         let network = Network::of(chip, &c.cluster);
-        let made = Parts { study: self.study, asks: self.asks, chip, at: source.power_at(), inputs: self.inputs };
+        let made = self.parts(chip, source)?;
         let mut trainers: Vec<Trainer<'_>> =
             self.asks.trainings.iter().map(|job| Trainer::new(job, chip, &timer, &network, &c.cluster)).collect();
-        let mut trainings = Vec::new();
-        for (i, trainer) in trainers.iter_mut().enumerate() {
-            trainings.push(trainer.smallest().map_err(|e| Misfit::Do(AbilityMisfit::Train(i, e)))?);
-        }
-        let least = bounds(chip, self.asks, self.inputs).map_err(Misfit::Do)?;
+        let smallest = || trainers.iter_mut().enumerate().map(|(i, t)| t.smallest().map_err(|e| (i, e))).collect();
+        let trainings: Vec<TrainAbility> =
+            known.trainings.get_or_init(smallest).clone().map_err(|(i, e)| Misfit::Do(AbilityMisfit::Train(i, e)))?;
+        let least = self.least(chip, known)?;
         let mut parts: Vec<Part> = least.iter().enumerate().map(|(i, b)| made.service_at_least(i, b)).collect();
         parts.extend(trainings.iter().enumerate().map(|(i, t)| made.training(i, t)));
+        // What another search found of this chip is no bound, it is the fleet.
+        let found = |i: usize| known.services[i].get()?.as_ref().ok().filter(|s| s.tokens_per_second <= self.asks.peaks[i]);
+        (0..least.len()).filter_map(|i| Some((i, found(i)?))).for_each(|(i, s)| parts[i] = made.service(i, s));
         let mut services: Vec<Option<Serving>> = vec![None; least.len()];
         for (step, i) in search_order(self.asks).into_iter().enumerate() {
             if !front.is_empty() {
                 // Training's share of the design cost falls as serving grows, and how far it grows is not known yet: the bound leaves it out.
                 let money = Money { nre: 0.0, ..self.money(chip, source, &parts)? };
-                let goals = self.goals(&money, &trainings, &mut trainers, source);
+                let least = self.goals_at_least(&money, chip, source);
+                let goals = if excluded(front, &least) { least } else { self.goals(&money, &trainings, &mut trainers, source) };
                 if excluded(front, &goals) {
                     return Err(Stop::Bound { goals, step });
                 }
             }
-            let found = serve(chip, self.asks, i, &timer, &network, self.inputs).map_err(Misfit::Do)?;
+            let found = serve(self.asks, i, &timer, &network, self.inputs, known).map_err(Misfit::Do)?;
             parts[i] = made.service(i, &found);
             services[i] = Some(found);
         }
         let ability = Ability { services: services.into_iter().flatten().collect(), trainings };
         Ok(self.found(self.money(chip, source, &parts)?, ability, parts, &mut trainers, source))
+    }
+
+    fn parts<'s>(&'s self, chip: &'s Chip, source: &Source) -> Result<Parts<'s>, Misfit> {
+        let allowed = crate::rules::allowed(chip, self)?;
+        Ok(Parts { study: self.study, allowed, chip, at: source.power_at(), inputs: self.inputs })
     }
 
     fn found(&self, money: Money, ability: Ability, parts: Vec<Part>, trainers: &mut [Trainer<'_>], source: &Source) -> Found {
@@ -322,6 +378,14 @@ impl Setting<'_> {
         [cost, days, source.from() as f64 + 1.0]
     }
 
+    /// The same with training at the arrays' peak: no layout is priced.
+    fn goals_at_least(&self, money: &Money, chip: &Chip, source: &Source) -> Goals {
+        let cost = money.payments * money.serving_share / self.tokens.max(f64::MIN_POSITIVE) * 1e6;
+        let runs = self.asks.trainings.iter().enumerate();
+        let days = runs.filter_map(|(i, job)| Some(train_bound(job, chip) / self.chips_for(i, money)? / DAY_S));
+        [cost, days.fold(0.0, f64::max), source.from() as f64 + 1.0]
+    }
+
     /// Chips that the reference spend of a training run buys, design cost by chip-months taken off.
     fn chips_for(&self, run: usize, money: &Money) -> Option<f64> {
         let budget = self.budgets.get(run).copied().filter(|b| *b > 0.0)?;
@@ -339,7 +403,8 @@ impl Setting<'_> {
         let standing = stand(&bought, parts, self.places, &self.finance, &self.inputs.constants.site).map_err(Misfit::Stand)?;
         let need: Vec<f64> = (0..months).map(|m| parts.iter().map(|p| p.chips[m]).sum()).collect();
         let market = &self.inputs.constants.market;
-        let own = Kind { need: &need, unit: &standing.unit, from, keeps: source.keeps(self.inputs) };
+        let own_need: Vec<f64> = need.iter().zip(source.works(market, months)).map(|(n, works)| n / works).collect();
+        let own = Kind { need: &own_need, unit: &standing.unit, from, keeps: source.keeps(self.inputs) };
         let bridge = self.bridge.as_ref().map(|b| Kind { need: &b.need, unit: &b.unit, from: b.from, keeps: 1.0 });
         let rent = self.rent.as_ref().map(|r| Rent { need: &r.need, usd_per_month: r.usd_per_month });
         let means = Means { own, bridge: bridge.filter(|_| matches!(source, Source::Own(_))), rent, penalty: &self.penalty };
@@ -362,14 +427,20 @@ impl Setting<'_> {
         })
     }
 
+    /// What no layout of a chip can beat, by service.
+    fn least<'k>(&self, chip: &Chip, known: &'k Known) -> Result<&'k [Bound], Misfit> {
+        let found = known.bounds.get_or_init(|| bounds(chip, self.asks, self.inputs));
+        found.as_ref().map(Vec::as_slice).map_err(|e| Misfit::Do(*e))
+    }
+
     /// What serving alone would cost at the roofline, dollars per million output tokens: the order in which chips are looked at. No bound: training
     /// and the bridge are left out.
     ///
     /// # Errors
     /// Why no layout can do the study.
-    pub fn promise(&self, chip: &Chip, source: &Source) -> Result<f64, Misfit> {
-        let made = Parts { study: self.study, asks: self.asks, chip, at: source.power_at(), inputs: self.inputs };
-        let least = bounds(chip, self.asks, self.inputs).map_err(Misfit::Do)?;
+    pub fn promise(&self, chip: &Chip, source: &Source, known: &Known) -> Result<f64, Misfit> {
+        let made = self.parts(chip, source)?;
+        let least = self.least(chip, known)?;
         let parts: Vec<Part> = least.iter().enumerate().map(|(i, b)| made.service_at_least(i, b)).collect();
         Ok(self.money(chip, source, &parts)?.payments / self.tokens.max(f64::MIN_POSITIVE) * 1e6)
     }

@@ -113,6 +113,19 @@ impl Grid {
         point
     }
 
+    /// All chips that differ from chip `id` on one axis.
+    pub fn beside(&self, id: usize) -> Vec<usize> {
+        let (point, lengths) = (self.point(id), self.lengths());
+        let mut all = Vec::new();
+        let mut step = 1;
+        for axis in (0..point.len()).rev() {
+            let others = (0..lengths[axis]).filter(|&v| v != point[axis]);
+            all.extend(others.map(|v| id - point[axis] * step + v * step));
+            step *= lengths[axis].max(1);
+        }
+        all
+    }
+
     /// Chip `id` as the template takes it.
     pub fn design(&self, id: usize) -> Design {
         let p = self.point(id);
@@ -238,4 +251,25 @@ fn quantities<Q: Quantity>(axis: &str, given: &Axis, problems: &mut Problems) ->
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chips_beside_one_differ_from_it_on_one_axis() {
+        let axes = [("node", vec!["N5", "N3E"]), ("cores", vec!["64", "128", "192"]), ("clock", vec!["1.2 GHz", "1.6 GHz"])];
+        let axes = axes.map(|(a, v)| (a.to_owned(), v.into_iter().map(str::to_owned).collect()));
+        let search = Search { grid: "small".to_owned(), axes: axes.into_iter().collect() };
+        let grid = Grid::read("study.toml", include_str!("../../../data/grids.toml"), &search).unwrap();
+        for id in 0..grid.size() {
+            let beside = grid.beside(id);
+            assert_eq!(beside.len(), grid.lengths().iter().map(|n| n - 1).sum::<usize>());
+            for other in beside {
+                let differ = grid.point(id).iter().zip(grid.point(other)).filter(|(a, b)| *a != b).count();
+                assert!(other < grid.size() && differ == 1, "{id} {other}");
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Everything beside the study that an answer is made from: tables, chips, models, sites, grids, given as text and read once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tetra_chip::{Chip, ChipConstants, ChipSet};
 use tetra_cluster::{ClusterConstants, ServeConstants};
@@ -9,11 +10,13 @@ use tetra_quantity::{DataError, TableText, Tables};
 use tetra_site::{Residency, Site, SiteConstants, SiteTable};
 use tetra_workload::Model;
 
+use crate::confidential::Confidential;
 use crate::draw::Chances;
 use crate::grid::Grid;
 use crate::market::Market;
 use crate::probe::Probe;
 use crate::problem::{Problems, StudyError};
+use crate::scenario::{Happening, Scenario};
 use crate::study::Study;
 use crate::validate::ModelError;
 
@@ -32,6 +35,8 @@ pub struct InputTexts<'a> {
     pub suppliers: &'a str,
     /// `data/outages.toml`.
     pub outages: &'a str,
+    /// `data/scenarios.toml`.
+    pub scenarios: &'a str,
     /// `data/probes.toml`.
     pub probes: &'a str,
     /// `data/chips/*.toml`: name and text.
@@ -61,6 +66,10 @@ pub struct Inputs {
     pub suppliers: String,
     /// Text of `outages.toml`.
     pub outages: String,
+    /// Other worlds in which a study is worked out anew.
+    pub scenarios: Vec<Scenario>,
+    /// What happens to the supply in this one.
+    pub happening: Happening,
 }
 
 /// Constants of all equations, by the crate that they belong to.
@@ -78,12 +87,14 @@ pub struct Constants {
     pub site: SiteConstants,
     /// Prices.
     pub market: Market,
+    /// Confidential computing.
+    pub confidential: Confidential,
     /// What may happen beside prices.
     pub chances: Chances,
     /// Model error.
     pub error: ModelError,
     /// Gross dies already counted.
-    pub dies: DieCounts,
+    pub dies: Arc<DieCounts>,
 }
 
 /// Broken input, or a row that is missing.
@@ -127,9 +138,10 @@ impl Constants {
             serve: ServeConstants::from_tables(t)?,
             site: SiteConstants::from_tables(t)?,
             market: Market::from_tables(t)?,
+            confidential: Confidential::from_tables(t)?,
             chances: Chances::from_tables(t)?,
             error: ModelError::from_tables(t)?,
-            dies: DieCounts::new(),
+            dies: Arc::new(DieCounts::new()),
         })
     }
 }
@@ -169,13 +181,36 @@ impl Inputs {
         let probes = Probe::read_all("probes.toml", texts.probes).map_err(|e| InputError::Data(e.lines()))?;
         let mut models = read_models(text, study, &texts.models, &mut problems);
         add_probed(&mut models, &probes, &texts.models);
-        let (suppliers, outages) = (texts.suppliers.to_owned(), texts.outages.to_owned());
-        let inputs = Self { tables, chips, models, sites, grid, constants, probes, suppliers, outages };
+        let scenarios = Scenario::read_all(texts.scenarios, &tables, texts.outages).map_err(InputError::Data)?;
+        let (suppliers, outages, happening) = (texts.suppliers.to_owned(), texts.outages.to_owned(), Happening::default());
+        let inputs = Self { tables, chips, models, sites, grid, constants, probes, suppliers, outages, scenarios, happening };
         #[cfg(feature = "plan")]
-        crate::supply::Supply::read(&inputs.tables, &inputs.suppliers, &inputs.outages)
-            .map_err(|e| InputError::Data(vec![e.to_string()]))?;
+        {
+            let supply = crate::supply::Supply::read(&inputs).map_err(|e| InputError::Data(vec![e.to_string()]))?;
+            let unmet = supply.unmet(&study.supply).into_iter();
+            unmet.for_each(|(at, cause, mend)| problems.add(place_of(text, &at), cause, mend));
+        }
         inputs.check_names(text, study, &mut problems);
         if problems.0.is_empty() { Ok(inputs) } else { Err(Box::new(StudyError::new(file, text, problems.0)).into()) }
+    }
+
+    /// The same chips, models and sites where rows, and what is made from them, lie elsewhere.
+    pub fn in_world(&self, tables: Tables, constants: Constants, happening: Happening) -> Self {
+        let at = |site: &Site| crate::draw::moved(site, &self.tables, &tables);
+        let sites = SiteTable { sites: self.sites.sites.iter().map(at).collect(), ..self.sites.clone() };
+        Self {
+            sites,
+            tables,
+            constants,
+            happening,
+            chips: self.chips.clone(),
+            models: self.models.clone(),
+            grid: self.grid.clone(),
+            probes: self.probes.clone(),
+            suppliers: self.suppliers.clone(),
+            outages: self.outages.clone(),
+            scenarios: Vec::new(),
+        }
     }
 
     fn check_names(&self, text: &str, study: &Study, problems: &mut Problems) {
@@ -266,8 +301,9 @@ fn add_probed(models: &mut BTreeMap<String, Model>, probes: &[Probe], files: &[(
     }
 }
 
-/// Where a name first stands in quotes in the text of the study.
+/// Where a name first stands in quotes in the text of the study, or else without.
 fn place_of(text: &str, name: &str) -> std::ops::Range<usize> {
     let quoted = format!("\"{name}\"");
-    text.find(&quoted).map_or(0..0, |at| at..at + quoted.len())
+    let found = |wanted: &str| text.find(wanted).map(|at| at..at + wanted.len());
+    found(&quoted).or_else(|| found(name)).unwrap_or(0..0)
 }

@@ -7,15 +7,24 @@ use std::collections::BTreeMap;
 use tetra_quantity::{DataError, MONTH_S, Seconds, Tables, Usd, UsdPerSecond};
 use tetra_site::PriceBasis;
 
+use crate::reader::LONGEST_HORIZON;
+
+/// A stack that does less is none.
+const LEAST_EFFICIENCY: f64 = 1e-2;
+
 /// Prices, rents and residual values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Market {
     /// Price of one chip by the name the market uses, and what that price holds.
     pub prices: BTreeMap<String, (Usd, PriceBasis)>,
-    /// Rent of one chip, with everything around it.
+    /// Rent of one chip on demand, with everything around it.
     pub rents: BTreeMap<String, UsdPerSecond>,
+    /// Rent reserved for a year over that on demand.
+    pub reserved_share: f64,
     /// Age in months and share of the price, in order of age.
     pub residual: Vec<(f64, f64)>,
+    /// The same by whole months of age, as far as any study is long.
+    pub by_month: Vec<f64>,
     /// Share by which own chips are said to cut costs.
     pub quoted_cut: f64,
     /// Years in which the price of the same performance halves.
@@ -28,6 +37,10 @@ pub struct Market {
     pub rent_change_per_year: f64,
     /// Value of an own chip over that of a bought one of the same age.
     pub own_chip_share: f64,
+    /// Part of its steady work that an own chip does in the first month of volume.
+    pub first_efficiency: f64,
+    /// Months from first volume until an own chip does its steady work.
+    pub stack_ramp_months: f64,
     /// Months over which a facility loses its value.
     pub facility_life_months: f64,
     /// Months from order of a bought chip to service.
@@ -40,20 +53,26 @@ pub struct Market {
     pub penalty_usd_per_token: f64,
 }
 
+/// Share of its price that a chip on sale is worth, by age in months.
+fn residual(tables: &Tables) -> Result<Vec<(f64, f64)>, DataError> {
+    let mut residual = Vec::new();
+    for row in tables.item("residual") {
+        let age = row.parameter.strip_prefix("after_").and_then(|p| p.strip_suffix("_months")).and_then(|p| p.parse::<f64>().ok());
+        if let Some(age) = age {
+            residual.push((age, tables.number("residual", &row.parameter, "1")?));
+        }
+    }
+    residual.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(residual)
+}
+
 impl Market {
     /// Reads the rows of `market.csv`.
     ///
     /// # Errors
     /// A missing row or a wrong unit.
     pub fn from_tables(tables: &Tables) -> Result<Self, DataError> {
-        let mut residual = Vec::new();
-        for row in tables.item("residual") {
-            let age = row.parameter.strip_prefix("after_").and_then(|p| p.strip_suffix("_months")).and_then(|p| p.parse::<f64>().ok());
-            if let Some(age) = age {
-                residual.push((age, tables.number("residual", &row.parameter, "1")?));
-            }
-        }
-        residual.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let residual = residual(tables)?;
         let months = |item: &str, parameter: &str| tables.quantity::<Seconds>(item, parameter).map(|s| s.value() / MONTH_S);
         let mut prices = BTreeMap::new();
         for (item, basis) in
@@ -67,22 +86,28 @@ impl Market {
         for row in tables.item("rent") {
             rents.insert(row.parameter.clone(), tables.quantity::<UsdPerSecond>("rent", &row.parameter)?);
         }
-        Ok(Self {
+        let mut market = Self {
             prices,
             rents,
+            reserved_share: tables.number("rent_reserved", "share", "1")?,
             residual,
+            by_month: Vec::new(),
             quoted_cut: tables.number("claim", "cost_cut", "1")?,
             price_halving_years: tables.number("gpu", "price_performance_doubling", "years")?,
             rentable_gpus: tables.number("gpu_supply", "rentable", "units")?,
             rent_lead_months: months("gpu_supply", "rent_lead_time")?.ceil().clamp(0.0, 1e6) as u32,
             rent_change_per_year: tables.number("gpu", "rent_ratio_per_year", "1")? - 1.0,
             own_chip_share: tables.number("residual", "own_chip_share", "1")?,
+            first_efficiency: tables.number("own_stack", "first_efficiency", "1")?.clamp(LEAST_EFFICIENCY, 1.0),
+            stack_ramp_months: months("own_stack", "ramp")?.max(0.0),
             facility_life_months: months("residual", "facility_life")?,
             gpu_lead_months: months("gpu", "lead_time")?.round().clamp(0.0, 1e6) as u32,
             it_life_years: tables.number("server", "life", "years")?,
             chips_per_server: tables.number("server", "chips", "count")?.clamp(1.0, 1e6) as u64,
             penalty_usd_per_token: tables.number("unmet", "penalty", "USD/Mtokens")? / 1e6,
-        })
+        };
+        market.by_month = (0..=LONGEST_HORIZON).map(|age| market.residual_at(age as f64)).collect();
+        Ok(market)
     }
 
     /// Change per year of what the same performance costs, as successors come: `2^(-1/T) - 1`.
@@ -98,12 +123,24 @@ impl Market {
         if b <= a || x <= 0.0 || y <= 0.0 { y } else { x * (y / x).powf(((age - a) / (b - a)).clamp(0.0, 1.0)) }
     }
 
+    /// The same at a whole number of months.
+    pub fn residual_after(&self, months: usize) -> f64 {
+        self.by_month.get(months).copied().unwrap_or_else(|| self.residual_at(months as f64))
+    }
+
     fn residual_beyond(&self, age: f64) -> f64 {
         match *self.residual.as_slice() {
             [.., (a, x), (b, y)] if b > a && x > 0.0 && y > 0.0 => y * (y / x).powf((age - b) / (b - a)),
             [.., (_, y)] => y,
             [] => 0.0,
         }
+    }
+
+    /// Part of its steady work that an own chip does so many months after first volume: `e + (1 - e) · min(1, k / ramp)`. Kernels and compiler of an
+    /// own stack are young; GPUs have none of it.
+    pub fn own_stack_at(&self, months: f64) -> f64 {
+        let done = if self.stack_ramp_months > 0.0 { (months / self.stack_ramp_months).clamp(0.0, 1.0) } else { 1.0 };
+        self.first_efficiency + (1.0 - self.first_efficiency) * done
     }
 
     /// Share of its price that a facility is worth at `age` months.

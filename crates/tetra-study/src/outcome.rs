@@ -39,6 +39,15 @@ impl Outcome {
         self.ledger.present_value(rate).value()
     }
 
+    /// By what part of its cost a plan may lie above the best possible one; 0 without a plan.
+    pub fn gap(&self) -> f64 {
+        #[cfg(feature = "plan")]
+        let gap = self.plan.as_ref().map_or(0.0, |p| ((p.cost_usd - p.bound_usd) / p.cost_usd.abs().max(1.0)).max(0.0));
+        #[cfg(not(feature = "plan"))]
+        let gap = 0.0;
+        gap
+    }
+
     /// Undiscounted capital, dollars.
     pub fn capex(&self) -> f64 {
         self.ledger.total(LineKind::Capex).value()
@@ -52,7 +61,8 @@ impl Outcome {
         if span > 0 { total * 12.0 / span as f64 } else { 0.0 }
     }
 
-    /// All demand on rented machines, as far as there are any: no site and no order, the rest is unmet.
+    /// All demand on rented machines, as far as there are any: no site and no order, the rest is unmet. What runs through a whole year is reserved
+    /// for it, what comes on top is rented on demand.
     pub fn of_rent(found: &Found, setting: &Setting<'_>, usd_per_month: f64) -> Self {
         let months = found.need.len();
         let mut ledger = Ledger::new(months);
@@ -60,8 +70,11 @@ impl Outcome {
         let ready = |m: usize| if m >= found.from { rentable } else { 0.0 };
         let rented: Vec<f64> = found.need.iter().enumerate().map(|(m, n)| n.min(ready(m))).collect();
         let served: Vec<f64> = found.need.iter().zip(&rented).map(|(n, r)| if *n > 0.0 { r / n } else { 1.0 }).collect();
+        let reserved = reserved(&rented);
+        let less = setting.inputs.constants.market.reserved_share;
         for m in 0..months {
-            ledger.pay("rented accelerators", LineKind::Opex, m, rented[m] * usd_per_month);
+            ledger.pay("rented accelerators", LineKind::Opex, m, (rented[m] - reserved[m]) * usd_per_month);
+            ledger.pay(RESERVED, LineKind::Opex, m, reserved[m] * usd_per_month * less);
             ledger.pay("penalty for unmet demand", LineKind::Penalty, m, (1.0 - served[m]) * setting.penalty[m]);
         }
         Self {
@@ -110,6 +123,22 @@ impl Outcome {
     }
 }
 
+/// Payments for machines that are rented by the year.
+pub const RESERVED: &str = "rented accelerators, reserved";
+
+/// Of the machines rented by month, those that run through a whole year: years count from the first month with any, one that the horizon cuts
+/// short is rented on demand.
+fn reserved(rented: &[f64]) -> Vec<f64> {
+    const YEAR: usize = 12;
+    let mut out = vec![0.0; rented.len()];
+    let start = rented.iter().position(|n| *n > 0.0).unwrap_or(rented.len());
+    for from in (start..rented.len()).step_by(YEAR).filter(|from| from + YEAR <= rented.len()) {
+        let least = rented[from..from + YEAR].iter().copied().fold(f64::INFINITY, f64::min);
+        out[from..from + YEAR].fill(least);
+    }
+    out
+}
+
 /// Month (1 = first) in which something stands first.
 pub fn first(standing: &[f64]) -> Option<u32> {
     standing.iter().position(|n| *n > 0.0).and_then(|m| u32::try_from(m + 1).ok())
@@ -121,4 +150,19 @@ pub fn full_from(unmet: &[f64], months: usize) -> Option<u32> {
     const ROUNDING: f64 = 1e-6;
     let last_short = unmet.iter().rposition(|u| *u > ROUNDING).map_or(0, |m| m + 1);
     (last_short < months).then(|| u32::try_from(last_short + 1).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_through_a_year_is_reserved_and_the_rest_is_not() {
+        let mut rented = vec![0.0; 2];
+        rented.extend((0..30).map(|m| 100.0 + f64::from(m)));
+        let found = reserved(&rented);
+        assert!(found[..2].iter().all(|n| *n == 0.0) && found[26..].iter().all(|n| *n == 0.0));
+        assert!(found[2..14].iter().all(|n| *n == 100.0) && found[14..26].iter().all(|n| *n == 112.0));
+        assert!(reserved(&[5.0; 11]).iter().all(|n| *n == 0.0) && reserved(&[]).is_empty());
+    }
 }

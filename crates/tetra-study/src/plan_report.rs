@@ -1,7 +1,7 @@
 //! The plan as the page shows it: bars of a Gantt, bottlenecks, stress, and what each residency rule costs.
 
-use tetra_plan::{PlanInput, StressOutcome, rule_costs, stress};
-use tetra_quantity::show_number;
+use tetra_plan::{CountryShare, PlanInput, StressOutcome, co_investments, country_rule_cost, rule_costs, stress};
+use tetra_quantity::{Fraction, show_number};
 
 use crate::compare::Worked;
 use crate::evaluate::Source;
@@ -34,7 +34,12 @@ pub fn plan_report(input: &PlanInput, w: &Worked, planned: usize, supply: &Suppl
     for c in &plan.choices {
         bars.push(Bar { lane: "choices".to_owned(), label: c.name.clone(), from: month(c.month), to: month(c.ready_month) });
     }
-    Some(PlanReport { bars, bottlenecks: plan.bottlenecks.clone(), stress: stresses(input, supply), remarks: remarks(w, planned) })
+    Some(PlanReport {
+        bars,
+        bottlenecks: plan.bottlenecks.clone(),
+        stress: stresses(input, supply),
+        remarks: remarks(input, w, planned, supply),
+    })
 }
 
 fn month(index: usize) -> i32 {
@@ -61,14 +66,21 @@ fn programme(w: &Worked) -> Vec<Bar> {
     stages.collect()
 }
 
-fn remarks(w: &Worked, planned: usize) -> Vec<String> {
+fn remarks(input: &PlanInput, w: &Worked, planned: usize, supply: &Supply) -> Vec<String> {
     let plan = w.outcome.plan.as_ref();
-    let gap = plan.map_or(0.0, |p| (p.cost_usd - p.bound_usd) / p.cost_usd.abs().max(1.0));
-    vec![
+    let shares = supply.constants.newcomer.iter().map(|(stage, share)| format!("{} of the {}", Fraction(*share), stage.unit()));
+    let limits = format!(
+        "Of what a plant makes a newcomer gets {}. All that is ordered is taken here: the share that is paid of orders not taken (take-or-pay) is in the draws alone.",
+        shares.collect::<Vec<_>>().join(", ")
+    );
+    let own = input.product.is_some();
+    let offers = plan.filter(|_| own).map_or(Vec::new(), |p| co_investments(input, p)).into_iter().map(|c| c.text);
+    let always = [
         format!("{planned} chips of the front were planned; the cheapest is shown."),
-        format!("The plan costs at most {} % more than the best possible one.", show_number(100.0 * gap.max(0.0))),
+        format!("The plan costs at most {} % more than the best possible one.", show_number(100.0 * w.outcome.gap())),
         "Bought GPUs get cheaper as successors come, all other prices stay as they are; transport, tariffs and minimum orders are left out.".to_owned(),
-    ]
+    ];
+    always.into_iter().chain(own.then_some(limits)).chain(offers).collect()
 }
 
 fn stresses(input: &PlanInput, supply: &Supply) -> Vec<String> {
@@ -79,6 +91,14 @@ fn stresses(input: &PlanInput, supply: &Supply) -> Vec<String> {
         Err(e) => e.to_string(),
     });
     told.collect()
+}
+
+/// What the shares of countries cost, in words.
+pub fn country_shares(input: &PlanInput) -> Vec<String> {
+    let Some(usd) = country_rule_cost(input).unwrap_or_default() else { return Vec::new() };
+    let rule = |r: &CountryShare| format!("at most {} of a year's {} from one country", Fraction(r.largest), r.stage.unit());
+    let rules: Vec<String> = input.country_shares.iter().map(rule).collect();
+    vec![format!("{}: {} M USD in all (present value), the same sources qualified.", rules.join(" and "), show_number(usd * 1e-6))]
 }
 
 /// What each residency rule costs, in words.

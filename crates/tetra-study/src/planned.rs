@@ -1,13 +1,13 @@
 //! An option under the limits of its suppliers and sites: hands chips, prices and lead times to the plan and takes its payments back.
 //!
-//! One unit of a bridge stands in for the ratio of chips that both need for the same demand. Costs of a machine that run whether it works or
-//! not (upkeep, staff, insurance) go with the watts it stands for. Leaves out: a change of prices over the horizon, but for bought GPUs, whose
+//! One unit of a bridge stands in for the ratio of chips that both need for the same demand. Each kind of machine has its own mean power, and its own
+//! upkeep, staff and insurance, which run whether it works or not. Leaves out: a change of prices over the horizon, but for bought GPUs, whose
 //! successors cost less.
 
 use tetra_chip::Chip;
 use tetra_foundry::Package;
 use tetra_plan::{Bridge, Demand, Effort, Plan, PlanInput, PlanOutcome, PlanSite, Product, StagePrices, Tenure, solve};
-use tetra_quantity::MONTH_S;
+use tetra_site::ChipHour;
 
 use crate::cashflow::{Ledger, LineKind};
 use crate::evaluate::{Found, Setting, Source, start_year};
@@ -58,7 +58,7 @@ pub fn plan_input(
         })),
     }
     bridges.extend(with.rented.map(|(n, gpu, usd)| rented_bridge(n, gpu, usd, &found.parts, setting, supply)));
-    let suppliers = if own { supply.table.offered(&chip.silicon.node, start_year(setting.study)) } else { Vec::new() };
+    let suppliers = if own { supply.offered(&chip.silicon.node, start_year(setting.study), &setting.study.supply) } else { Vec::new() };
     let product = match source {
         Source::Own(package) => Some(product(name, package, source, found, market, &suppliers, months)),
         Source::Sale { .. } | Source::Rent { .. } => None,
@@ -69,22 +69,22 @@ pub fn plan_input(
         demands: demands(setting, found),
         product,
         suppliers,
+        country_shares: supply.country_shares(&setting.study.supply),
         bridges,
         sites: sites(setting, found),
         option_starts: (0..months).step_by(OPTION_STEP).take(3).collect(),
-        outages: Vec::new(),
+        outages: supply.foreseen.clone(),
         stock_cost_per_year: supply.constants.stock_cost_per_year,
         effort: EFFORT,
     }
 }
 
+/// Demand by part. A share of the demand that is not met costs the penalty of that share of all tokens, as for machines that are rented and in the
+/// draws; of it a missing chip-month costs the same in every part, so that no service starves because its output tokens are few.
 fn demands(setting: &Setting<'_>, found: &Found) -> Vec<Demand> {
-    // A missing chip-month is priced the same for everyone, as the service that leaves most tokens unserved with it: a plan must not let a
-    // service with long prompts starve because its output tokens are few.
-    let penalty = setting.inputs.constants.market.penalty_usd_per_token;
+    let chips: f64 = found.parts.iter().flat_map(|p| &p.chips).sum();
+    let unmet_usd_per_chip_month = setting.penalty.iter().sum::<f64>() / chips.max(f64::MIN_POSITIVE);
     let services = &setting.study.services;
-    let tokens = services.iter().zip(&found.ability.services).map(|(s, a)| a.tokens_per_second_per_chip / s.peak_to_mean * MONTH_S);
-    let unmet_usd_per_chip_month = tokens.fold(0.0, f64::max) * penalty;
     let one = |(i, part): (usize, &Part)| Demand {
         name: part.name.clone(),
         region: services.get(i).and_then(|s| s.process_in.clone()).unwrap_or_default(),
@@ -105,7 +105,7 @@ fn sites(setting: &Setting<'_>, found: &Found) -> Vec<PlanSite> {
             let hour = found.standing.stands.iter().find(|s| s.place == i).or(any).map(|s| s.hour);
             let here =
                 hour.and_then(|h| tetra_site::at_site(&h.machine, place.site, &setting.finance, &setting.inputs.constants.site).ok());
-            let per_w = |f: &dyn Fn(&tetra_site::ChipHour) -> f64| here.as_ref().map_or(0.0, |h| f(h) / h.machine.it_peak.value().max(1.0));
+            let per_w = |f: &dyn Fn(&ChipHour) -> f64| here.as_ref().map_or(0.0, |h| f(h) / h.machine.it_peak.value().max(1.0));
             let overhead = per_w(&|h| h.facility_peak.value()).max(1.0);
             let cap_w = place.cap.map_or(BOUNDLESS, |w| w.value() / overhead);
             PlanSite {
@@ -119,10 +119,28 @@ fn sites(setting: &Setting<'_>, found: &Found) -> Vec<PlanSite> {
                 life_months: setting.inputs.constants.market.facility_life_months as usize,
                 start_usd: 0.0,
                 usd_per_w_year: per_w(&|h| h.opex.rent.value() + h.opex.facility_upkeep.value()),
-                energy_usd_per_w_year: per_w(&|h| h.opex.total().value() - h.opex.rent.value() - h.opex.facility_upkeep.value()),
+                energy_usd_per_w_year: here.as_ref().map_or(0.0, |h| drawn(h) / h.machine.it_mean.value().max(1.0)),
             }
         })
         .collect()
+}
+
+/// Yearly dollars that go with the power drawn.
+fn drawn(h: &ChipHour) -> f64 {
+    h.opex.electricity.value() + h.opex.water.value()
+}
+
+/// Mean over most power of a fleet's machines.
+fn load(found: &Found) -> f64 {
+    let sum = |f: &dyn Fn(&ChipHour) -> f64| found.standing.stands.iter().map(|s| s.chips * f(&s.hour)).sum::<f64>();
+    (sum(&|h| h.machine.it_mean.value()) / sum(&|h| h.machine.it_peak.value()).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
+}
+
+/// Yearly dollars of a machine wherever it stands.
+fn upkeep(found: &Found) -> f64 {
+    let sum = |f: &dyn Fn(&ChipHour) -> f64| found.standing.stands.iter().map(|s| s.chips * f(&s.hour)).sum::<f64>();
+    let each = |h: &ChipHour| h.opex.total().value() - drawn(h) - h.opex.rent.value() - h.opex.facility_upkeep.value();
+    sum(&each) / sum(&|_| 1.0).max(f64::MIN_POSITIVE)
 }
 
 fn product(
@@ -149,6 +167,9 @@ fn product(
     Product {
         name: name.to_owned(),
         watts: found.standing.unit.it_w,
+        works: source.works(market, months),
+        load: load(found),
+        upkeep_usd_per_year: upkeep(found),
         wafers: package.wafers_per_unit,
         hbm_stacks: package.hbm_stacks,
         packaging_wafers: package.packaging_wafers_per_unit,
@@ -191,6 +212,8 @@ fn bought_bridge(name: &str, gpu: &Found, own: &[Part], setting: &Setting<'_>, s
         usd_change_per_year: 0.0,
         chips_per_unit: stands_in(own, &gpu.parts),
         watts: gpu.standing.unit.it_w,
+        load: load(gpu),
+        upkeep_usd_per_year: upkeep(gpu),
         lead_months: gpu.from,
         units_per_month: supply.constants.gpus_per_month,
         life_months: life(market, months),
@@ -257,7 +280,7 @@ fn outcome(input: &PlanInput, plan: Box<Plan>) -> Outcome {
 
 /// The plan's payments: what is used up is running cost, what lasts is capital.
 fn ledger(plan: &Plan) -> Ledger {
-    const RUNNING: [&str; 4] = ["rented accelerators", "running of sites", "energy", "keeping of stock"];
+    const RUNNING: [&str; 5] = ["rented accelerators", "running of sites", "energy", "upkeep of machines", "keeping of stock"];
     let mut ledger = Ledger::new(plan.months);
     for cost in &plan.costs {
         let kind = match cost.name.as_str() {

@@ -1,22 +1,25 @@
 //! What an infrastructure planner asks: work per megawatt and per dollar, power by site and month, what rules and limits cost.
 //!
-//! Facility power is IT power times the overhead of the site's hottest hours. Leaves out: rented (cloud) sites beside owned ones.
+//! Facility power is IT power times the overhead of the site's hottest hours.
 
 use tetra_quantity::MONTH_S;
+#[cfg(feature = "plan")]
+use tetra_quantity::show_number;
 
 use crate::compare::Worked;
 use crate::evaluate::Setting;
 use crate::report::PlannerReport;
 
-/// Answers for the options; `residency` is what each rule costs, in words.
-pub fn planner(setting: &Setting<'_>, worked: &[&Worked], residency: &[String]) -> Option<PlannerReport> {
+/// Answers for the options; `rules` is what each rule costs, in words.
+pub fn planner(setting: &Setting<'_>, worked: &[&Worked], rules: &[String]) -> Option<PlannerReport> {
     let first = worked.first()?;
+    let (tenure, tenure_notes) = crate::tenure::tenure(setting, worked);
     Some(PlannerReport {
         efficiency: worked.iter().map(|w| efficiency(setting, w)).collect(),
         power: power(setting, first),
-        limits: residency.iter().cloned().chain(limits(first)).collect(),
-        tenure: Vec::new(),
-        tenure_notes: Vec::new(),
+        limits: rules.iter().cloned().chain(limits(first)).collect(),
+        tenure,
+        tenure_notes,
     })
 }
 
@@ -59,11 +62,31 @@ fn power(setting: &Setting<'_>, w: &Worked) -> Vec<(String, Option<f64>, Vec<f64
     places.map(|(p, place)| (place.site.name.clone(), place.cap.map(|c| c.value() * 1e-6), months(p))).collect()
 }
 
+/// Rent and peak of one limit of a supplier or site in words.
+#[cfg(feature = "plan")]
+fn limit(p: &tetra_plan::ShadowPrice) -> String {
+    if p.name.starts_with("rule that keeps") {
+        return p.text.clone();
+    }
+    let rent = format!("all that is used is worth {} M USD beyond its price", show_number(p.rent_usd * 1e-6));
+    if p.often.is_empty() {
+        return format!("{} At the margin {rent}.", p.text);
+    }
+    let (month, most) = (p.peak.0 + 1, show_number(p.peak.1));
+    let name = p.name.trim_start_matches("capacity of ");
+    format!(
+        "{name}: full {}, worst in month {month}; one {} more would save {} USD, {most} USD of it then; {rent}.",
+        p.often,
+        p.unit,
+        show_number(p.usd_per_unit)
+    )
+}
+
 /// Shadow prices of suppliers and sites in words.
 fn limits(w: &Worked) -> Vec<String> {
     #[cfg(feature = "plan")]
     if let Some(plan) = &w.outcome.plan {
-        return plan.shadow_prices.iter().filter(|p| !p.can_be_bought).map(|p| p.text.clone()).collect();
+        return plan.shadow_prices.iter().filter(|p| !p.can_be_bought).map(limit).collect();
     }
     let _ = w;
     Vec::new()

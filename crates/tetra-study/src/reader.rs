@@ -6,15 +6,16 @@ use toml::de::{DeTable, DeValue};
 
 use crate::demand::{self, MOST_TOKENS};
 use crate::problem::{Problems, StudyError};
+use crate::rules;
 use crate::section::{Found, Section, number_of, quantity_of, table_of, text_of, wrong_type};
-use crate::study::{Frame, Month, Search, SiteChoice, Study, Training};
+use crate::study::{Frame, Month, Search, SiteChoice, Study, SupplyRules, Training};
 
 /// No study needs a larger file.
 const LARGEST_FILE: usize = 1 << 20;
 /// Most places of broken TOML reported: each may be a consequence of the one before.
 const MOST_BROKEN: usize = 5;
 /// Longest horizon, in months.
-const LONGEST_HORIZON: u64 = 240;
+pub(crate) const LONGEST_HORIZON: u64 = 240;
 /// Largest value of any quantity that a study may ask for, in its base unit.
 const LARGEST: f64 = 1e18;
 
@@ -59,9 +60,11 @@ fn read_root(table: &DeTable<'_>, problems: &mut Problems) -> Option<Study> {
     let buy = table_of("compare", root.get("compare"), problems).map_or(Vec::new(), |s| read_compare(s, problems));
     let search = table_of("search", root.get("search"), problems);
     let search = search.map_or(Search { grid: "wide".into(), ..Search::default() }, |s| read_search(s, problems));
+    let supply = table_of("supply", root.get("supply"), problems).map_or(SupplyRules::default(), |s| rules::read_supply(s, problems));
+    let export = table_of("export", root.get("export"), problems).and_then(|s| rules::read_export(s, problems));
     let overrides = table_of("override", root.get("override"), problems).map_or(Vec::new(), |s| read_overrides(&s, problems));
     root.finish(problems);
-    Some(Study { frame: frame?, services, trainings, sites, buy, search, overrides })
+    Some(Study { frame: frame?, services, trainings, sites, buy, search, supply, export, overrides })
 }
 
 fn read_frame(mut s: Section<'_, '_>, problems: &mut Problems) -> Option<Frame> {

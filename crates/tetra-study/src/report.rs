@@ -161,8 +161,12 @@ pub struct RiskReport {
 /// How one input moves the verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Influence {
-    /// The input: a row of the tables, a factor that moves several, or a draw such as `slip`.
+    /// The input: a row of the tables, a factor that moves several, or a draw such as the disruption of supply.
     pub input: String,
+    /// The input in words.
+    pub words: String,
+    /// Its P10 and P90, in words.
+    pub reach: String,
     /// Build less the other option, USD per million output tokens, where the input is at its P10.
     pub at_low: f64,
     /// The same at its P90.
@@ -171,6 +175,8 @@ pub struct Influence {
     pub sobol_first: f64,
     /// Share with all its interactions (total Sobol index); null where not computed.
     pub sobol_total: Option<f64>,
+    /// Standard error of that share; null where not computed.
+    pub sobol_total_error: Option<f64>,
     /// Expected gain of knowing it before deciding, USD of present value.
     pub worth_usd: f64,
 }
@@ -192,6 +198,8 @@ pub struct ScenarioReport {
     pub other_usd_per_million: f64,
     /// The chip that is built there, in words.
     pub design: String,
+    /// Levelised cost with the chip of the study's own world, all else worked out anew; not a number when it does not fit.
+    pub kept_usd_per_million: f64,
 }
 
 /// Payments of Build.
@@ -199,12 +207,18 @@ pub struct ScenarioReport {
 pub struct CashReport {
     /// Quarter, undiscounted payments in it.
     pub quarters: Vec<(String, f64)>,
-    /// Most dollars paid in a month, undiscounted.
+    /// The dearest quarter, and its payments.
+    pub peak_quarter: (String, f64),
+    /// All payments until own chips serve first, undiscounted; all there are where they never do.
     pub peak_funding_usd: Figure,
-    /// That month.
-    pub peak_month: u32,
-    /// What stands idle if demand halves: value left at the end of the machines beyond half of the last month's need.
+    /// Of it, design and parts of own chips: lost if the programme is stopped then. What bridges goes on serving.
+    pub at_risk_usd: f64,
+    /// Month (1 = first) in which own chips serve first.
+    pub own_month: Option<u32>,
+    /// What is lost if demand halves in that month: the sum of its parts.
     pub stranded_usd: f64,
+    /// Its parts in words: machines, orders, halls.
+    pub stranded: Vec<(String, f64)>,
 }
 
 /// What an architect asks.
@@ -231,6 +245,8 @@ pub struct Regret {
     pub best_usd_per_million: f64,
     /// That chip.
     pub best: String,
+    /// Whether no chip of the grid can be cheaper; else a cheaper one may exist, and the regret is at least this.
+    pub proven: bool,
 }
 
 /// Ten per cent more of one resource.

@@ -1,5 +1,7 @@
 //! The main job: a study and its inputs in, the answer out.
 
+use std::sync::Arc;
+
 use tetra_chip::Chip;
 use tetra_quantity::YEAR_S;
 use tetra_site::{Finance, Residency, Tenure};
@@ -9,6 +11,7 @@ use crate::cashflow::discounted_tokens;
 use crate::evaluate::{Bridge, Found, Misfit, Rented, Setting, Source, month_of};
 use crate::inputs::Inputs;
 use crate::market::Market;
+use crate::memo::Memo;
 use crate::progress::Progress;
 use crate::search::{Searched, search};
 use crate::stand::Place;
@@ -77,7 +80,21 @@ pub fn setting<'a>(study: &'a Study, inputs: &'a Inputs, asks: &'a Asks<'a>, pla
         bridge: None,
         rent: None,
         budgets: Vec::new(),
+        barred: barred(study, inputs),
+        memo: Arc::new(Memo::nothing(inputs.grid.size(), study.services.len())),
     }
+}
+
+/// Processes of the grid whose suppliers lie in too few countries for the study's rules, and the stage that shows it.
+fn barred(study: &Study, inputs: &Inputs) -> Vec<(String, &'static str)> {
+    #[cfg(feature = "plan")]
+    if let (true, Ok(supply)) = (study.supply != crate::study::SupplyRules::default(), crate::supply::Supply::read(inputs)) {
+        let year = crate::evaluate::start_year(study);
+        let nodes = inputs.grid.nodes.iter();
+        return nodes.filter_map(|node| supply.barred(node, year, &study.supply).map(|stage| (node.clone(), stage))).collect();
+    }
+    let _ = (study, inputs);
+    Vec::new()
 }
 
 /// Evaluates every GPU that the study compares with, fixes what bridges the time before own chips, and searches the grid.
@@ -85,9 +102,17 @@ pub fn setting<'a>(study: &'a Study, inputs: &'a Inputs, asks: &'a Asks<'a>, pla
 /// # Errors
 /// A service that no chip can answer.
 pub fn evaluate_all<'a>(study: &'a Study, inputs: &'a Inputs, setting: &mut Setting<'a>, progress: &dyn Progress) -> Evaluated<'a> {
+    progress.start("GPUs on sale", study.buy.len() as u64);
+    let sales = evaluate_sales(study, inputs, setting);
+    progress.at(study.buy.len() as u64);
+    let searched = search(setting, progress);
+    Evaluated { sales, searched }
+}
+
+/// Evaluates every GPU that the study compares with and fixes what bridges and what is rented.
+pub fn evaluate_sales<'a>(study: &'a Study, inputs: &'a Inputs, setting: &mut Setting<'a>) -> Vec<Sale<'a>> {
     let lead = inputs.constants.market.gpu_lead_months as usize;
     let mut sales: Vec<Sale<'a>> = Vec::new();
-    progress.start("GPUs on sale", study.buy.len() as u64);
     // Rents are wanted by every option, so that all GPUs are looked at once without them.
     for _ in 0..2 {
         sales.clear();
@@ -101,9 +126,7 @@ pub fn evaluate_all<'a>(study: &'a Study, inputs: &'a Inputs, setting: &mut Sett
         setting.rent = cheapest_rent(inputs, &sales);
         fix_reference(setting, &sales);
     }
-    progress.at(study.buy.len() as u64);
-    let searched = search(setting, progress);
-    Evaluated { sales, searched }
+    sales
 }
 
 /// The GPU whose rent serves all demand for least.

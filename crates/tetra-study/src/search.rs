@@ -29,7 +29,7 @@ pub enum Fate {
 }
 
 /// What the search found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Searched {
     /// By chip of the grid.
     pub fates: Vec<Fate>,
@@ -102,6 +102,9 @@ pub fn package_with(chip: &Chip, setting: &Setting<'_>, foundry: &FoundryConstan
 /// Why it cannot be built or made.
 pub fn made(grid: &Grid, id: usize, setting: &Setting<'_>) -> Result<(Chip, Source), Misfit> {
     let chip = chip_of(grid, id, setting)?;
+    if let Some((_, stage)) = setting.barred.iter().find(|(node, _)| *node == chip.silicon.node) {
+        return Err(Misfit::Countries { stage });
+    }
     let package = package_of(&chip, setting)?;
     Ok((chip, Source::Own(Box::new(package))))
 }
@@ -112,7 +115,7 @@ fn fate_of(grid: &Grid, id: usize, setting: &Setting<'_>, front: &[Goals]) -> Fa
         Ok(made) => made,
         Err(m) => return Fate::Misfit(reason(&m)),
     };
-    match setting.evaluate_unless(&chip, &source, front) {
+    match setting.evaluate_unless(&chip, &source, front, setting.memo.of(id)) {
         Ok(found) => Fate::Evaluated(found.goals()),
         Err(Stop::Bound { goals, step }) => Fate::Excluded(goals, step),
         Err(Stop::Misfit(m)) => Fate::Misfit(reason(&m)),
@@ -133,7 +136,9 @@ fn search_in_rounds(setting: &Setting<'_>, progress: &dyn Progress, size_of_roun
         .par_chunks(ROUND)
         .flat_map_iter(|chunk| {
             progress.step(chunk.len() as u64);
-            chunk.iter().map(|&id| made(grid, id, setting).and_then(|(c, s)| setting.promise(&c, &s)).map_err(|m| reason(&m)))
+            chunk
+                .iter()
+                .map(|&id| made(grid, id, setting).and_then(|(c, s)| setting.promise(&c, &s, setting.memo.of(id))).map_err(|m| reason(&m)))
         })
         .collect();
     let mut fates: Vec<Fate> = promises.iter().map(|p| p.map_or_else(Fate::Misfit, |cost| Fate::Excluded([cost, 0.0, 0.0], 0))).collect();
@@ -190,6 +195,8 @@ pub fn reason(misfit: &Misfit) -> &'static str {
         Misfit::Do(AbilityMisfit::Train(..)) => "the training run does not fit the memory of any layout",
         Misfit::Stand(StandMisfit::Full { .. }) => "the sites lack power",
         Misfit::Stand(StandMisfit::Machine(_)) => "the machine fits no rack",
+        Misfit::Countries { .. } => "suppliers of its process lie in too few countries for the rules of [supply]",
+        Misfit::Export { .. } => "the export rule keeps it out of a place where data must be processed",
         Misfit::Late { .. } => "first volume comes after the horizon",
     }
 }
@@ -242,6 +249,7 @@ mod tests {
             grids: named("grids"),
             suppliers: named("suppliers"),
             outages: named("outages"),
+            scenarios: "",
             probes: "",
             chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
             models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),

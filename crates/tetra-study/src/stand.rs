@@ -4,8 +4,10 @@
 //! is used up. Power is that of the month with most chips. One machine's money is the mean over chip-months. Leaves out: moving later.
 
 use tetra_chip::Chip;
-use tetra_quantity::{Usd, Watts};
-use tetra_site::{ChipHour, ChipPower, Finance, Machine, PriceBasis, Site, SiteConstants, at_site, machine_cost};
+use tetra_quantity::{Celsius, Usd, Watts};
+use tetra_site::{
+    ChipHour, ChipPower, Finance, Machine, MachineCost, PlantYear, PriceBasis, Site, SiteConstants, at_plant, machine_cost, plants,
+};
 
 use crate::estimate::Unit;
 
@@ -104,7 +106,7 @@ pub fn stand(
 ) -> Result<Standing, StandMisfit> {
     let cluster = parts.iter().map(Part::most).sum::<f64>().clamp(1.0, 1e9) as u64;
     let left = places.iter().map(|p| p.cap.map_or(f64::INFINITY, |w| w.value())).collect();
-    let mut ground = Ground { places, finance, c, left, stands: Vec::new() };
+    let mut ground = Ground { places, finance, c, left, stands: Vec::new(), plants: vec![None; places.len()] };
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|&i| (parts[i].allowed.len(), i));
     for i in order {
@@ -123,15 +125,31 @@ struct Ground<'a> {
     /// Watts that each place has left.
     left: Vec<f64>,
     stands: Vec<Stand>,
+    /// A year of each place's plant, with the share and the temperature of liquid that it was worked out for.
+    plants: Vec<Option<(f64, Celsius, PlantYear)>>,
 }
 
 impl Ground<'_> {
+    /// A year of a place's plant: parts of one fleet differ in power, seldom in their loops.
+    fn plant(&mut self, place: usize, machine: &MachineCost) -> PlantYear {
+        let loops = (machine.liquid_share, machine.supply);
+        match self.plants[place] {
+            Some((share, supply, plant)) if (share, supply) == loops => plant,
+            _ => {
+                let plant = plants(machine, self.places[place].site, self.c);
+                self.plants[place] = Some((loops.0, loops.1, plant));
+                plant
+            }
+        }
+    }
+
     /// Stands a part at the cheapest places that it may use.
     fn place(&mut self, index: usize, part: &Part, machine: &Machine) -> Result<(), StandMisfit> {
         let cost = machine_cost(machine, self.c)?;
         let mut hours = Vec::with_capacity(part.allowed.len());
         for &p in &part.allowed {
-            hours.push((p, at_site(&cost, self.places[p].site, self.finance, self.c)?));
+            let plant = self.plant(p, &cost);
+            hours.push((p, at_plant(&cost, &plant, self.places[p].site, self.finance, self.c)?));
         }
         hours.sort_by(|a, b| a.1.usd_per_hour.total_cmp(&b.1.usd_per_hour).then(a.0.cmp(&b.0)));
         let mut open = part.most();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tetra_foundry::ExportClass;
 use tetra_quantity::{MONTH_S, PerYear, Seconds, Tokens, TokensPerSecond, Watts};
 use tetra_workload::Precision;
 
@@ -20,6 +21,10 @@ pub struct Study {
     pub buy: Vec<String>,
     /// Which custom chips to look at.
     pub search: Search,
+    /// Rules on suppliers.
+    pub supply: SupplyRules,
+    /// The largest export class that may stand where the export rule asks a licence; none: no rule.
+    pub export: Option<ExportClass>,
     /// Rows of the tables that this study replaces: `item.parameter` and value in the row's own unit.
     pub overrides: Vec<(String, f64)>,
 }
@@ -131,6 +136,15 @@ pub struct SiteChoice {
     pub name: String,
     /// Most power it can draw, if limited.
     pub cap: Option<Watts>,
+}
+
+/// Rules on the suppliers of an own chip.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SupplyRules {
+    /// Two-letter countries in which suppliers may lie; none: anywhere.
+    pub countries: Option<Vec<String>>,
+    /// Stage and the largest share of its orders in a year that one country may get.
+    pub largest_share: Vec<(String, f64)>,
 }
 
 /// Which custom chips to look at.

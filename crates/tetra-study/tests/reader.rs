@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tetra_study::{Month, read_study};
 
 const FIRST: &str = include_str!("../../../studies/first/study.toml");
+const SOVEREIGN: &str = include_str!("../../../studies/sovereign/study.toml");
 
 #[test]
 fn the_shipped_study_says_what_it_says() {
@@ -118,6 +119,33 @@ fn each_mistake_has_place_cause_and_mend() {
 }
 
 #[test]
+fn rules_on_suppliers_and_export_are_read() {
+    let study = read_study("study.toml", SOVEREIGN).unwrap();
+    assert_eq!(study.supply.countries.unwrap(), ["TW", "US", "KR", "MX"]);
+    assert_eq!(study.supply.largest_share, [("wafer".to_owned(), 0.7)]);
+    assert_eq!(study.export.unwrap().word(), "3A090.b");
+    let free = read_study("study.toml", FIRST).unwrap();
+    assert_eq!((free.supply, free.export), (tetra_study::SupplyRules::default(), None));
+    let cases = [
+        ("{ wafer = 0.7 }", "{ waver = 0.7 }", "`waver` is no stage of supply: stages are wafer, hbm, packaging, test, server"),
+        ("{ wafer = 0.7 }", "{ wafer = 1.5 }", "`wafer` is not a number from 0 to 1: write a number from 0 to 1"),
+        ("{ wafer = 0.7 }", "0.7", "`supply.largest_share_of_a_country` is a decimal number where a table is needed: write for example"),
+        ("[\"TW\", \"US\", \"KR\", \"MX\"]", "[]", "`countries` names no country: name at least one, or remove the line"),
+        (
+            "\"3A090.b\"",
+            "\"3A090.z\"",
+            "`largest_class` \"3A090.z\" is no class that a rule can stop at: write none or 3A090.b; without [export]",
+        ),
+        ("largest_class", "class", "[export] has no key `class`: keys are largest_class"),
+    ];
+    for (old, new, expected) in cases {
+        assert!(SOVEREIGN.contains(old), "the study no longer holds {old}");
+        let found = read_study("study.toml", &SOVEREIGN.replacen(old, new, 1)).unwrap_err().lines();
+        assert!(found.iter().any(|l| l.contains(expected)), "for {new}\nwanted {expected}\nfound  {found:#?}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let text = FIRST
         .replacen("months        = 60", "months = 0", 1)
@@ -141,6 +169,15 @@ proptest! {
         if FIRST.is_char_boundary(end) {
             let _ = read_study("study.toml", &FIRST[..end]);
         }
+        if SOVEREIGN.is_char_boundary(end) {
+            let _ = read_study("study.toml", SOVEREIGN.get(..end).unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn any_rules_never_panic(countries in ".{0,20}", stage in "[a-z]{0,9}", share in proptest::num::f64::ANY, class in ".{0,12}") {
+        let rules = format!("[supply]\ncountries = [{countries:?}]\nlargest_share_of_a_country = {{ {stage} = {share} }}\n[export]\nlargest_class = {class:?}\n");
+        let _ = read_study("study.toml", &format!("{FIRST}\n{rules}"));
     }
 
     #[test]

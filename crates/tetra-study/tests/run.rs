@@ -2,64 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod shipped;
 
-use tetra_quantity::TableText;
-use tetra_study::{Answer, InputTexts, Inputs, Node, Quiet, Study, read_study, run};
+use tetra_study::{Answer, Node, Study};
 
-struct Texts {
-    tables: BTreeMap<String, String>,
-    tomls: BTreeMap<String, String>,
-    chips: BTreeMap<String, String>,
-    models: BTreeMap<String, String>,
-    study: String,
-}
-
-fn folder(path: &str, extension: &str) -> BTreeMap<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
-    let files = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == extension));
-    files.map(|p| (p.file_stem().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(p).unwrap())).collect()
-}
-
-impl Texts {
-    fn shipped() -> Self {
-        let study = include_str!("../../../studies/first/study.toml").replace("grid = \"wide\"", "grid = \"small\"");
-        assert!(study.contains("\"small\""));
-        Self {
-            tables: folder("data", "csv"),
-            tomls: folder("data", "toml"),
-            chips: folder("data/chips", "toml"),
-            models: folder("models", "json"),
-            study,
-        }
-    }
-
-    fn study(&self) -> Study {
-        read_study("study.toml", &self.study).map_err(|e| e.lines()).unwrap()
-    }
-
-    fn inputs(&self, study: &Study) -> Result<Inputs, Vec<String>> {
-        let pairs = |m: &'_ BTreeMap<String, String>| m.iter().map(|(n, t)| (n.clone(), t.clone())).collect::<Vec<_>>();
-        let (chips, models) = (pairs(&self.chips), pairs(&self.models));
-        let texts = InputTexts {
-            tables: self.tables.iter().map(|(name, text)| TableText { name, text }).collect(),
-            sources: &self.tomls["sources"],
-            sites: &self.tomls["sites"],
-            grids: &self.tomls["grids"],
-            suppliers: &self.tomls["suppliers"],
-            outages: &self.tomls["outages"],
-            probes: &self.tomls["probes"],
-            chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
-            models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
-        };
-        Inputs::read("study.toml", &self.study, study, &texts).map_err(|e| e.lines())
-    }
-
-    fn answer(&self, study: &Study) -> Answer {
-        run("first", study, &self.inputs(study).unwrap(), &Quiet).unwrap()
-    }
-}
+use shipped::{GAP, Texts};
 
 #[test]
 fn the_same_bytes_for_any_number_of_threads() {
@@ -164,29 +111,6 @@ fn an_impossible_limit_is_an_answer_with_reasons() {
     assert!(answer.report.options.iter().all(|o| !o.misfits.is_empty()));
 }
 
-impl Texts {
-    /// The shipped study with some lines replaced.
-    fn with(changes: &[(&str, &str)]) -> Self {
-        let mut texts = Self::shipped();
-        for (old, new) in changes {
-            assert!(texts.study.contains(old), "{old}");
-            texts.study = texts.study.replacen(old, new, 1);
-        }
-        texts
-    }
-
-    /// Levelised cost by option; none may be missing.
-    fn costs(&self) -> Vec<f64> {
-        let answer = self.answer(&self.study());
-        let costs: Vec<f64> = answer.report.options.iter().map(|o| o.usd_per_million_output_tokens.value).collect();
-        assert!(costs.iter().all(|c| c.is_finite() && *c > 0.0), "{costs:?}");
-        costs
-    }
-}
-
-/// Plans end within a hundredth of the best possible one.
-const GAP: f64 = 0.011;
-
 fn without_training() -> Texts {
     let mut texts = Texts::shipped();
     let (before, rest) = texts.study.split_once("[training.frontier]").unwrap();
@@ -258,6 +182,26 @@ fn tokens_and_training_runs_carry_all_payments() {
 }
 
 #[test]
+fn what_is_at_risk_is_part_of_what_is_funded_and_that_of_all_payments() {
+    let texts = Texts::shipped();
+    let answer = texts.answer(&texts.study());
+    let cash = answer.report.cash.unwrap();
+    let all: f64 = cash.quarters.iter().map(|q| q.1).sum();
+    assert!(0.0 < cash.at_risk_usd && cash.at_risk_usd < cash.peak_funding_usd.value && cash.peak_funding_usd.value <= all * (1.0 + 1e-9));
+    assert!(cash.quarters.iter().all(|q| q.1 <= cash.peak_quarter.1) && cash.quarters.contains(&cash.peak_quarter));
+    assert!(cash.stranded.iter().all(|s| s.1 >= 0.0) && cash.stranded_usd < all);
+    // The same, re-added from the table of payments.
+    let until = cash.own_month.unwrap_or(u32::MAX);
+    let lines = answer.cashflow.lines().filter(|l| l.starts_with("\"Build\",") && (l.contains(",capex,") || l.contains(",opex,")));
+    let paid = lines.map(|l| l.rsplit(',').collect::<Vec<_>>()[3].parse::<f64>().unwrap() * f64::from(month_of(l) < until));
+    assert!((paid.sum::<f64>() / cash.peak_funding_usd.value - 1.0).abs() < 1e-9);
+}
+
+fn month_of(line: &str) -> u32 {
+    line.split("\",").nth(1).and_then(|rest| rest.split(',').next()).and_then(|m| m.parse().ok()).unwrap()
+}
+
+#[test]
 fn a_study_without_training_says_nothing_of_it() {
     let texts = without_training();
     let answer = texts.answer(&texts.study());
@@ -292,6 +236,52 @@ fn a_demand_that_nothing_can_meet_is_named_with_a_way_out() {
     assert!(answer.report.options.iter().all(|o| o.misfits.is_empty()), "a year is enough to rent or buy");
 }
 
+const SCENARIOS: &str = include_str!("../../../data/scenarios.toml");
+
+#[test]
+fn a_scenario_that_changes_nothing_is_the_study_and_the_shipped_ones_change_something() {
+    let mut texts = Texts::shipped();
+    texts.tomls.insert("scenarios".into(), format!("{SCENARIOS}\n[same]\nname = \"Same\"\n"));
+    let report = texts.answer(&texts.study()).report;
+    let shown =
+        |s: &tetra_study::report::ScenarioReport| (s.build_usd_per_million, s.other.clone(), s.other_usd_per_million, s.sentence.clone());
+    let (own, same) = (&report.scenarios[0], report.scenarios.last().unwrap());
+    assert_eq!(shown(own), shown(same));
+    assert_eq!(own.build_usd_per_million, report.options[0].usd_per_million_output_tokens.value);
+    assert!(report.scenarios.len() <= 13);
+    for s in &report.scenarios[1..report.scenarios.len() - 1] {
+        assert!(!s.changed.is_empty() && !s.sentence.is_empty(), "{s:?}");
+        // The chip of the study's own world is one of those that could be built.
+        assert!(s.kept_usd_per_million.is_nan() || s.kept_usd_per_million >= s.build_usd_per_million, "{s:?}");
+    }
+    // Own chips are not worth making in this study: what is about them alone changes nothing.
+    let moved = report.scenarios[1..].iter().filter(|s| shown(s) != shown(own)).count();
+    assert!(moved >= 7, "{:?}", report.scenarios);
+    let cost = |name: &str| report.scenarios.iter().find(|s| s.name == name).unwrap();
+    let (quarter, four) = (cost("A quarter of the demand"), cost("Four times the demand"));
+    assert!(quarter.build_usd_per_million > own.build_usd_per_million && own.build_usd_per_million > four.build_usd_per_million);
+    assert!(cost("The next GPU a year early").other_usd_per_million < own.other_usd_per_million);
+    assert!(cost("Electricity doubled").other_usd_per_million > own.other_usd_per_million);
+}
+
+#[test]
+fn broken_scenarios_are_told_with_their_cause() {
+    let mistakes = [
+        ("[a]\nname = \"A\"\ntimes = { \"H100 SXM5 80GB.hbm\" = 2 }", "is no row that a scenario may move"),
+        ("[a]\nname = \"A\"\noutages = [\"mars\"]", "which outages.toml lacks"),
+        ("[a]\nname = \"A\"\ndemand = -1", "`demand` is -1"),
+        ("[a]\nname = \"A\"\ntimes = { electricity = nan }", "moves by NaN"),
+        ("[a]\nname = \"A\"\ndemandd = 2", "scenarios.toml:"),
+        ("[a]\ndemand = 2", "name"),
+    ];
+    for (text, cause) in mistakes {
+        let mut texts = Texts::shipped();
+        texts.tomls.insert("scenarios".into(), text.to_owned());
+        let lines = texts.inputs(&texts.study()).unwrap_err().join("\n");
+        assert!(lines.contains(cause), "{lines}");
+    }
+}
+
 /// Tables without any range.
 fn certain(texts: &mut Texts) {
     for text in texts.tables.values_mut() {
@@ -312,6 +302,11 @@ fn certain(texts: &mut Texts) {
         }
         *text = lines.join("\n") + "\n";
     }
+}
+
+/// Both ends are the value but for rounding.
+fn near_all(f: &tetra_study::report::Figure) {
+    assert!([f.low, f.high].iter().all(|x| (x / f.value - 1.0).abs() < 1e-12), "{f:?}");
 }
 
 #[test]
@@ -336,8 +331,10 @@ fn draws_without_ranges_are_the_base_case() {
         for f in [&o.usd_per_million_output_tokens, &o.capex_usd, &o.opex_usd_per_year, &o.chips, &o.training_days, &o.kg_co2e] {
             assert_eq!((f.low, f.high), (f.value, f.value), "{} {}", o.name, f.unit);
         }
+        near_all(&o.training_usd_per_run);
         assert_eq!((o.first_month.low, o.first_month.high), (o.first_month.value, o.first_month.value));
     }
+    near_all(&report.cash.unwrap().peak_funding_usd);
     let p = report.verdict.probability_build_cheaper.unwrap();
     assert!(p == 0.0 || p == 1.0);
 }

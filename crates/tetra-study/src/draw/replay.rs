@@ -2,18 +2,22 @@
 //!
 //! Every line of the base ledger is scaled by the ratio of prices, `line'(m) = line(m - s) · p'/p`, with `s` the months by which the kind is late.
 //! Fleets: `n'(m) = max(n'(m-1), n(m-s) · d'/d)` once the commitment is over, where `d'/d` is how much more chips the demand needs in this world; more
-//! or fewer machines than planned are paid at the world's price. What is short is rented, as far as there is anything to rent, and else costs
-//! its penalty. Where a world equals the base every ratio is exactly 1 and every difference exactly 0. Leaves out: a new plan, moving to other sites.
+//! or fewer machines than planned are paid at the world's price. What is short is rented, bought where that is not enough, and costs its penalty
+//! until it comes. Where a world equals the base every ratio is exactly 1 and every difference exactly 0. Leaves out: a new plan, moving to other sites.
 
-use tetra_foundry::Package;
-use tetra_quantity::{MONTHS_PER_YEAR, PerYear};
+mod shortage;
+
+use tetra_foundry::{Package, team_per_month};
+use tetra_quantity::MONTHS_PER_YEAR;
 use tetra_site::Finance;
 
 use crate::cashflow::{Ledger, LineKind};
 use crate::compare::Worked;
-use crate::draw::world::World;
+use crate::draw::slower::Slower;
+use crate::draw::world::{World, ratio};
 use crate::evaluate::{Setting, Source};
 use crate::market::Market;
+use crate::outcome::RESERVED;
 use crate::run::finance_of;
 use crate::search::package_with;
 use crate::stand::{Place, stand};
@@ -35,8 +39,14 @@ pub struct Quote {
     burn: f64,
     /// First month.
     from: f64,
+    /// Months of slip in it; their team is part of the design cost.
+    slip: f64,
     /// Time of one unit of serving, and of training, over the prediction.
     pub time: [f64; 2],
+    /// Chip-seconds of one unit over the prediction, by service, its limits being kept.
+    takes: Vec<f64>,
+    /// Part of its steady work that a chip does, by month.
+    works: Vec<f64>,
     /// Value of a chip after some months over that of a chip on sale.
     keeps: f64,
     /// Share of its value that is left at half the horizon.
@@ -57,21 +67,22 @@ impl Quote {
     }
 
     /// Takes the prices and months of a chip of one's own.
-    fn make(&mut self, package: Package, world: &World<'_>) -> Source {
+    fn make(&mut self, package: Package) -> Source {
         let line = |names: &[&str]| -> f64 { package.waterfall.iter().filter(|l| names.contains(&l.0)).map(|l| l.1.value()).sum() };
         let parts = [line(&WAFER), line(&MEMORY), line(&TEST)];
         self.package = [parts[0], parts[1], package.unit_cost.value() - parts.iter().sum::<f64>(), parts[2]];
         self.nre = package.nre.total.value();
         let people = |n: &str| n == "design" || n == "software";
-        let months = package.programme.months_to_volume;
-        self.burn = package.nre.parts.iter().filter(|p| people(p.0)).map(|p| p.1.value()).sum::<f64>() / months.max(1.0);
-        self.from = months + world.chances.slip;
+        let team: f64 = package.nre.parts.iter().filter(|p| people(p.0)).map(|p| p.1.value()).sum();
+        self.burn = team_per_month(team, &package.programme);
+        self.from = package.programme.months_to_volume;
+        self.slip = package.programme.slip_months;
         Source::Own(Box::new(package))
     }
 
-    /// What a machine is worth after `age` months, as in the closed form of the estimate.
-    fn left(&self, market: &Market, age: f64) -> f64 {
-        market.residual_at(age) * (self.chip() * self.keeps + self.equipment)
+    /// What a machine is worth of which a chip on sale would keep the share `kept`, as in the closed form of the estimate.
+    fn left(&self, kept: f64) -> f64 {
+        kept * (self.chip() * self.keeps + self.equipment)
     }
 }
 
@@ -80,8 +91,8 @@ const WAFER: [&str; 4] = ["logic wafers", "defective dies", "wafer probe", "dies
 const MEMORY: [&str; 2] = ["memory", "memory lost in assembly"];
 const TEST: [&str; 1] = ["final test"];
 
-/// Prices of the kind of `w` in `world`; none when it cannot be made or stand there.
-pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quote> {
+/// Prices of the kind of `w` in `world`, a chip on sale with the carbon `kg`; none when it cannot be made or stand there.
+fn quote(setting: &Setting<'_>, w: &Worked, slower: &Slower, kg: f64, world: &World<'_>) -> Option<Quote> {
     let horizon = f64::from(setting.study.frame.months);
     let finance: Finance = finance_of(setting.study, &world.market);
     let seen = w.id.is_none();
@@ -89,8 +100,9 @@ pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quo
         time: [world.serving_error(w.model_name(), seen).exp(), world.training_error(w.model_name(), seen).exp()],
         ..Quote::default()
     };
+    q.takes = slower.takes(q.time[0], world.chances.limit_worth);
     let source = match &w.source {
-        Source::Own(_) => q.make(package_with(&w.chip, setting, &world.foundry).ok()?, world),
+        Source::Own(_) => q.make(package_with(&w.chip, setting, &world.foundry).ok()?),
         other => other.at_market(&w.chip, setting.inputs, &world.market),
     };
     match &w.source {
@@ -99,7 +111,8 @@ pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quo
         Source::Rent { .. } => q.from = f64::from(world.market.rent_lead_months),
     }
     let places: Vec<Place<'_>> = setting.places.iter().zip(&world.sites).map(|(p, site)| Place { site, cap: p.cap }).collect();
-    let bought = source.bought(&w.chip, setting.inputs);
+    let kg = if let Source::Own(p) = &source { p.kg_co2e.value() } else { kg };
+    let bought = source.bought_with(&w.chip, setting.inputs, kg);
     let standing = stand(&bought, &w.found.parts, &places, &finance, &world.site).ok()?;
     let unit = standing.unit;
     if seen {
@@ -108,6 +121,7 @@ pub fn quote(setting: &Setting<'_>, w: &Worked, world: &World<'_>) -> Option<Quo
     q.equipment = unit.equipment_usd;
     q.hall = unit.opex_usd_per_year.iter().filter(|o| is_hall(o.0)).map(|o| o.1).sum();
     q.energy = unit.opex_usd_per_year.iter().filter(|o| !is_hall(o.0)).map(|o| o.1).sum();
+    q.works = source.works(&world.market, setting.study.frame.months as usize);
     q.keeps = if seen { 1.0 } else { world.market.own_chip_share };
     q.kept = world.market.residual_at(horizon * 0.5) * q.keeps;
     q.kg = [unit.kg_embodied, unit.kg_per_year];
@@ -128,6 +142,10 @@ pub struct Replay {
     pub tokens: f64,
     /// Cumulative discounted payments.
     pub cumulative: Vec<f64>,
+    /// Cost of one training run.
+    pub usd_per_run: f64,
+    /// Payments before the own kind serves.
+    pub funding: f64,
     /// Capital over the horizon.
     pub capex: f64,
     /// Running cost of the last year.
@@ -144,6 +162,8 @@ pub struct Replay {
     pub kg: f64,
     /// Time of one unit of serving over the prediction.
     pub time: f64,
+    /// Chips that holding a limit is worth, over those of a missed one.
+    pub limit_worth: f64,
 }
 
 /// When and how much of a kind comes.
@@ -198,13 +218,32 @@ pub struct Frozen<'a> {
     setting: &'a Setting<'a>,
     /// The option.
     pub w: &'a Worked,
+    slower: &'a Slower,
     base: Quote,
-    /// Share of serving in the payments, and output tokens, discounted; both at the base.
-    serving_share: f64,
-    tokens: f64,
+    /// Carbon of making a chip, kg.
+    kg: f64,
+    /// Name under which the market knows the machines that are rented.
+    rent: Option<String>,
+    /// Discount factors, and output tokens per second, by month.
+    discount: Vec<f64>,
+    demand: Vec<f64>,
+    shown: Shown,
     /// Whether a supplier's capacity holds the plan back.
     capped: bool,
     allocation: f64,
+}
+
+/// Figures of the base case.
+struct Shown {
+    /// Share of serving in the payments, and in the chip-months of the own kind.
+    serving: [f64; 2],
+    days: [f64; 2],
+    chips: f64,
+    kg_co2e: f64,
+    /// Present value of the design.
+    design: f64,
+    /// Training runs, discounted.
+    runs: f64,
 }
 
 /// What is worked out on the way of one replay.
@@ -222,18 +261,42 @@ struct Course<'b> {
 
 impl<'a> Frozen<'a> {
     /// Freezes an option; none when the base world cannot be priced.
-    pub fn of(setting: &'a Setting<'a>, w: &'a Worked, base: &World<'_>) -> Option<Self> {
-        let capped = w.supply_binds();
-        let quote = quote(setting, w, base)?;
-        Some(Self {
+    pub fn of(setting: &'a Setting<'a>, w: &'a Worked, slower: &'a Slower, base: &World<'_>) -> Option<Self> {
+        let kg = w.source.kg_embodied(&w.chip, setting.inputs);
+        let renter = match &w.source {
+            Source::Rent { .. } => Some(w.chip.name.as_str()),
+            _ => setting.rent.as_ref().map(|r| r.name.as_str()),
+        };
+        let mut rents = setting.inputs.constants.market.rents.keys();
+        let months = setting.study.frame.months as usize;
+        let demand = |m: usize| setting.study.services.iter().map(|s| s.demand[m].value()).sum::<f64>();
+        let mut frozen = Self {
             setting,
             w,
-            base: quote,
-            serving_share: w.serving_share(setting),
-            tokens: setting.tokens,
-            capped,
+            slower,
+            base: quote(setting, w, slower, kg, base)?,
+            kg,
+            rent: rents.find(|n| renter.is_some_and(|r| setting.inputs.same_chip(r, n))).cloned(),
+            discount: (0..months).map(|m| setting.study.frame.discount_rate.discount(m)).collect(),
+            demand: (0..months).map(demand).collect(),
+            shown: Shown {
+                serving: [w.serving_share(setting), 1.0],
+                days: w.days(),
+                chips: w.chips(),
+                kg_co2e: w.kg_co2e(setting),
+                design: w.contender(setting).design,
+                runs: setting.discounted_runs(),
+            },
+            capped: w.supply_binds(),
             allocation: base.chances.allocation,
-        })
+        };
+        frozen.shown.serving[1] = frozen.share(&|_, _| 1.0, 1.0);
+        Some(frozen)
+    }
+
+    /// Prices of its kind in a world; none when it cannot be made or stand there.
+    pub fn quote(&self, world: &World<'_>) -> Option<Quote> {
+        quote(self.setting, self.w, self.slower, self.kg, world)
     }
 
     /// The quote of the base case.
@@ -249,22 +312,21 @@ impl<'a> Frozen<'a> {
         let most = if self.capped && self.w.id.is_some() { world.chances.allocation / self.allocation } else { f64::INFINITY };
         let supply = |late: f64, most: f64| Supply { late, gap: world.disruption, commitment: world.chances.commitment, most };
         let (own_supply, bought_supply) = (supply(late, most), supply(bridge_late, f64::INFINITY));
-        let need = self.need(world, now.time);
-        let bridge_need = bridge.map_or_else(|| need.clone(), |(_, n)| self.need(world, n.time));
+        let need = self.need(world, now);
+        let bridge_need = bridge.map_or_else(|| need.clone(), |(_, n)| self.need(world, n));
         let own = own_supply.fleet(&o.own, &need);
         let bought = bought_supply.fleet(&o.bought, &bridge_need);
         let course = Course { world, now, bridge, need, own, bought, own_supply, bought_supply };
         self.sum(&course, self.ledger(&course))
     }
 
-    /// Chips that the demand takes over those of the base, by month.
-    fn need(&self, world: &World<'_>, time: [f64; 2]) -> Vec<f64> {
+    /// Chips that the demand takes over those of the base, by month, where machines do as `q` says.
+    fn need(&self, world: &World<'_>, q: &Quote) -> Vec<f64> {
         let parts = &self.w.found.parts;
-        let services = self.setting.study.services.len();
-        let sum = |m: usize, f: &dyn Fn(bool) -> f64| -> f64 { parts.iter().enumerate().map(|(i, p)| p.chips[m] * f(i < services)).sum() };
+        let sum = |m: usize, f: &dyn Fn(usize) -> f64| -> f64 { parts.iter().enumerate().map(|(i, p)| p.chips[m] * f(i)).sum() };
         let one = |m: usize| {
             let base = sum(m, &|_| 1.0);
-            let here = sum(m, &|serves| if serves { world.demand[m] * time[0] } else { time[1] });
+            let here = sum(m, &|i| q.takes.get(i).map_or(q.time[1], |takes| world.demand[m] * takes));
             if base > 0.0 { here / base } else { 1.0 }
         };
         (0..world.demand.len()).map(one).collect()
@@ -276,14 +338,16 @@ impl<'a> Frozen<'a> {
         let months = o.ledger.months;
         let mut out = Ledger::new(months);
         let sum = |v: &[f64], other: &[f64], m: usize| v[m] + other[m];
-        let use_ratio = |m: usize| ratio(sum(&c.own, &c.bought, m), sum(&o.own, &o.bought, m));
+        let use_ratio: Vec<f64> = (0..months).map(|m| ratio(sum(&c.own, &c.bought, m), sum(&o.own, &o.bought, m))).collect();
         for line in &o.ledger.lines {
             let price = self.price(c, &line.name);
             let moves = self.moves(c, &line.name);
-            for m in 0..months {
-                let used = if is_use(&line.name) { use_ratio(m) } else { 1.0 };
+            let trend = self.trend(c, &line.name);
+            let used = is_use(&line.name);
+            for (m, usd) in out.line(line.name.clone(), line.kind).iter_mut().enumerate() {
+                let used = if used { use_ratio[m] } else { 1.0 };
                 let planned = moves.map_or(line.usd[m], |s| s.planned(&line.usd, m));
-                out.pay(line.name.clone(), line.kind, m, planned * price * used * self.trend(c, &line.name, m));
+                *usd += planned * price * used * trend.map_or(1.0, |t| t[m]);
             }
         }
         self.recourse(c, &mut out);
@@ -302,6 +366,10 @@ impl<'a> Frozen<'a> {
             () if line == "test" => ratio(n.package[3], b.package[3]),
             () if has(&["servers"]) => ratio(n.equipment, b.equipment),
             () if has(&["NRE", "design"]) => ratio(n.nre, b.nre),
+            () if line == RESERVED => {
+                let (base, now) = (&self.setting.inputs.constants.market, &c.world.market);
+                ratio(self.rent(now) * now.reserved_share, self.rent(base) * base.reserved_share)
+            }
             () if has(&["rented"]) => ratio(self.rent(&c.world.market), self.rent(&self.setting.inputs.constants.market)),
             () if has(&["bought"]) => {
                 if self.w.id.is_some() {
@@ -334,15 +402,13 @@ impl<'a> Frozen<'a> {
     }
 
     /// Change of the price of a line by month over that of the base.
-    fn trend(&self, c: &Course<'_>, line: &str, m: usize) -> f64 {
-        let (base, now) = (&self.setting.inputs.constants.market, &c.world.market);
-        let (b, n) = match &self.w.source {
-            _ if line.contains("rented") => (base.rent_change_per_year, now.rent_change_per_year),
-            Source::Sale { change_per_year: 0.0, .. } => return 1.0,
-            _ if line.contains("bought") => (base.successor_change_per_year(), now.successor_change_per_year()),
-            _ => return 1.0,
-        };
-        ratio(1.0 + n, 1.0 + b).max(0.0).powf(m as f64 / MONTHS_PER_YEAR)
+    fn trend<'c>(&self, c: &'c Course<'_>, line: &str) -> Option<&'c [f64]> {
+        match &self.w.source {
+            _ if line.contains("rented") => Some(&c.world.trends.rented),
+            Source::Sale { change_per_year: 0.0, .. } => None,
+            _ if line.contains("bought") => Some(&c.world.trends.bought),
+            _ => None,
+        }
     }
 
     /// Whether a kind, its own or that of the bridge, gets cheaper as successors come.
@@ -355,12 +421,7 @@ impl<'a> Frozen<'a> {
     }
 
     fn rent(&self, market: &Market) -> f64 {
-        let name = match &self.w.source {
-            Source::Rent { .. } => Some(self.w.chip.name.as_str()),
-            _ => self.setting.rent.as_ref().map(|r| r.name.as_str()),
-        };
-        let known = market.rents.iter().find(|(n, _)| name.is_some_and(|name| self.setting.inputs.same_chip(name, n)));
-        known.map_or(0.0, |(_, usd)| usd.value())
+        self.rent.as_ref().and_then(|name| market.rents.get(name)).map_or(0.0, |usd| usd.value())
     }
 
     /// Machines more or fewer than planned, what is rented in addition, what stays unmet, and a team that works on a late programme.
@@ -371,51 +432,24 @@ impl<'a> Frozen<'a> {
         let kinds = [(&c.own, &o.own, c.own_supply, Some(c.now)), (&c.bought, &o.bought, c.bought_supply, c.bridge.map(|b| b.1))];
         for (k, (here, base, supply, q)) in kinds.into_iter().enumerate() {
             let Some(q) = q else { continue };
-            let change = if self.follows(k > 0) { c.world.market.successor_change_per_year() } else { 0.0 };
+            let follows = self.follows(k > 0);
+            let trends = &c.world.trends;
             let mut last = 0.0;
             for (m, here) in here.iter().enumerate() {
                 let more = here - supply.planned(base, m);
                 let step = more - last;
                 last = more;
                 let paid = if step < 0.0 { 1.0 - take } else { 1.0 };
-                let level = (1.0 + change).powf(m as f64 / MONTHS_PER_YEAR);
-                let left = q.left(&c.world.market, (months - m) as f64);
+                let level = if follows { trends.successors[m] } else { 1.0 };
+                let left = q.left(trends.residual[months - m]);
                 out.pay("machines more or fewer than planned", LineKind::Capex, m, step * level * q.machine() * paid);
                 out.pay("value left at the horizon", LineKind::Residual, months - 1, -step * level * left);
             }
         }
         self.cover(c, out);
         if self.w.id.is_some() {
-            let late = (c.now.from - self.base.from).max(0.0);
+            let late = (c.now.from - self.base.from - (c.now.slip - self.base.slip)).max(0.0);
             out.pay("team of a late programme", LineKind::Capex, (self.base.from as usize).min(months - 1), late * c.now.burn);
-        }
-    }
-
-    /// What machines carry less than at the base is rented, and else unmet.
-    fn cover(&self, c: &Course<'_>, out: &mut Ledger) {
-        let o = &self.w.outcome;
-        let per = |n: f64, need: f64| if need > 0.0 { n / need } else { 0.0 };
-        let bridge_need = self.setting.bridge.as_ref().map(|b| &b.need);
-        let rent = match &self.w.source {
-            Source::Rent { .. } => Some(&self.w.found.need),
-            _ => self.setting.rent.as_ref().map(|r| &r.need),
-        };
-        let bridged = |v: &[f64], m: usize| bridge_need.map_or(0.0, |need| per(v[m], need[m]));
-        for m in 0..out.months {
-            let own = |v: &[f64], need: f64| per(v[m], o.needed[m] * need);
-            let now = (own(&c.own, c.need[m]) + bridged(&c.bought, m) / c.need[m]).min(1.0);
-            let base = (own(&o.own, 1.0) + bridged(&o.bought, m)).min(1.0);
-            let Some(rent) = rent else {
-                out.pay("penalty for unmet demand", LineKind::Penalty, m, (base - now).max(0.0) * self.unserved(c, m));
-                continue;
-            };
-            let rented = per(o.rented[m], rent[m]);
-            let open = base + rented - (now + rented / c.need[m]);
-            let usd = self.rent(&c.world.market) * tetra_quantity::MONTH_S;
-            let wanted = (o.rented[m] + open * rent[m] * c.need[m]).max(0.0);
-            let held = wanted.min(self.setting.inputs.constants.market.rentable_gpus.max(o.rented[m]));
-            out.pay("rented in addition", LineKind::Opex, m, (held - o.rented[m]) * usd);
-            out.pay("penalty for unmet demand", LineKind::Penalty, m, per(wanted - held, rent[m] * c.need[m]) * self.unserved(c, m));
         }
     }
 
@@ -425,20 +459,31 @@ impl<'a> Frozen<'a> {
         self.setting.penalty[m] * c.world.demand[m] * ratio(c.world.market.penalty_usd_per_token, base)
     }
 
-    /// Share of serving in the payments.
-    fn serving(&self, c: &Course<'_>, rate: PerYear) -> f64 {
+    /// Share of serving in the discounted chip-months of its own kind, where services take `serve` by service and month and a run `train` of those of
+    /// the base.
+    fn share(&self, serve: &dyn Fn(usize, usize) -> f64, train: f64) -> f64 {
         let services = self.setting.study.services.len();
         let parts = &self.w.found.parts;
-        let months = c.world.demand.len();
-        let chips = |part: std::ops::Range<usize>, f: &dyn Fn(usize) -> f64| -> f64 {
-            parts[part].iter().map(|p| (0..months).map(|m| p.chips[m] * f(m) * rate.discount(m)).sum::<f64>()).sum()
+        let chips = |i: usize, f: &dyn Fn(usize, usize) -> f64| -> f64 {
+            self.discount.iter().enumerate().map(|(m, d)| parts[i].chips[m] * f(i, m) * d).sum()
         };
-        let share = |serve: &dyn Fn(usize) -> f64, train: f64| {
-            let s = chips(0..services, serve);
-            ratio(s, s + chips(services..parts.len(), &|_| train))
+        let s: f64 = (0..services).map(|i| chips(i, serve)).sum();
+        ratio(s, s + (services..parts.len()).map(|i| chips(i, &|_, _| train)).sum::<f64>())
+    }
+
+    /// Share of serving in the payments.
+    fn serving(&self, c: &Course<'_>) -> f64 {
+        let moved = ratio(self.share(&|i, m| c.world.demand[m] * c.now.takes[i], c.now.time[1]), self.shown.serving[1]);
+        (self.shown.serving[0] * moved).min(1.0)
+    }
+
+    /// Cumulative discounted payments.
+    fn cumulative(&self, ledger: &Ledger) -> Vec<f64> {
+        let sum = |sum: &mut f64, (m, discount): (usize, &f64)| {
+            *sum += ledger.lines.iter().map(|l| l.usd[m]).sum::<f64>() * discount;
+            Some(*sum)
         };
-        let moved = ratio(share(&|m| c.world.demand[m] * c.now.time[0], c.now.time[1]), share(&|_| 1.0, 1.0));
-        (self.serving_share * moved).min(1.0)
+        self.discount.iter().enumerate().scan(0.0, sum).collect()
     }
 
     /// Everything that is shown of a world.
@@ -446,37 +491,43 @@ impl<'a> Frozen<'a> {
         let o = &self.w.outcome;
         let rate = self.setting.study.frame.discount_rate;
         let months = ledger.months;
-        let discounted = |f: &dyn Fn(usize) -> f64| -> f64 { (0..months).map(|m| f(m) * rate.discount(m)).sum() };
-        let demand = |m: usize| self.setting.study.services.iter().map(|s| s.demand[m].value()).sum::<f64>();
-        let tokens = self.tokens * ratio(discounted(&|m| demand(m) * c.world.demand[m]), discounted(&demand));
-        let serving = self.serving(c, rate);
+        let discounted = |f: &dyn Fn(usize) -> f64| -> f64 { self.discount.iter().enumerate().map(|(m, d)| f(m) * d).sum() };
+        let demand = |m: usize| self.demand[m];
+        let tokens = self.setting.tokens * ratio(discounted(&|m| demand(m) * c.world.demand[m]), discounted(&demand));
+        let serving = self.serving(c);
         let payments = ledger.present_value(rate).value();
         let last = months - 1;
         let fleet = ratio(c.own[last] + c.bought[last], o.own[last] + o.bought[last]);
         let span = months.min(MONTHS_PER_YEAR as usize);
-        let cumulative = (0..months).scan(0.0, |sum, m| {
-            *sum += ledger.lines.iter().map(|l| l.usd[m]).sum::<f64>() * rate.discount(m);
-            Some(*sum)
-        });
-        let base_days = self.w.days();
+        let shown = &self.shown;
         let late = c.now.from - self.base.from;
         let spend = ratio(c.now.per_chip, self.base.per_chip);
         Replay {
             usd_per_million: payments * serving / tokens.max(f64::MIN_POSITIVE) * 1e6,
             payments: payments * serving,
-            design: self.w.contender(self.setting).design * ratio(c.now.nre, self.base.nre),
+            design: shown.design * ratio(c.now.nre, self.base.nre),
             tokens,
-            cumulative: cumulative.collect(),
+            cumulative: self.cumulative(&ledger),
+            usd_per_run: payments * (1.0 - serving) / shown.runs,
+            funding: funding(&ledger, late_month(o.first_month, late)),
             capex: ledger.total(LineKind::Capex).value(),
             opex_per_year: ledger.total_in(LineKind::Opex, months - span..months).value() * MONTHS_PER_YEAR / span as f64,
-            chips: self.w.chips() * fleet,
+            chips: shown.chips * fleet,
             it_mw: o.it_w * 1e-6 * fleet,
-            days: [base_days[0] * c.now.time[1], base_days[1] * c.now.time[1] * spend],
+            days: [shown.days[0] * c.now.time[1], shown.days[1] * c.now.time[1] * spend],
             months: [late_month(o.first_month, late), late_month(o.full_month, late)],
-            kg: self.w.kg_co2e(self.setting) * fleet * ratio(c.now.kg.iter().sum(), self.base.kg.iter().sum()),
+            kg: shown.kg_co2e * fleet * ratio(c.now.kg.iter().sum(), self.base.kg.iter().sum()),
             time: c.now.time[0],
+            limit_worth: c.world.chances.limit_worth,
         }
     }
+}
+
+/// Payments before the month (1 = first) in which the own kind serves; all where it never does.
+fn funding(ledger: &Ledger, first_month: f64) -> f64 {
+    let until = if first_month.is_finite() { (first_month.ceil() as usize - 1).min(ledger.months) } else { ledger.months };
+    let paid = ledger.lines.iter().filter(|l| matches!(l.kind, LineKind::Capex | LineKind::Opex));
+    (0..until).map(|m| paid.clone().map(|l| l.usd[m]).sum::<f64>()).sum()
 }
 
 /// A month, as late as its kind; not a number for never.
@@ -484,14 +535,10 @@ fn late_month(month: Option<u32>, late: f64) -> f64 {
     month.map_or(f64::NAN, |m| (f64::from(m) + late).max(1.0))
 }
 
-/// `now / base`; 1 where there was nothing.
-fn ratio(now: f64, base: f64) -> f64 {
-    if base == 0.0 || !(now / base).is_finite() { 1.0 } else { now / base }
-}
-
 /// Whether a line is paid for machines that run.
 fn is_use(line: &str) -> bool {
-    const USE: [&str; 7] = ["running of sites", "energy", "electricity", "water", "staff", "server upkeep", "insurance and tax"];
+    const USE: [&str; 8] =
+        ["running of sites", "energy", "upkeep of machines", "electricity", "water", "staff", "server upkeep", "insurance and tax"];
     USE.contains(&line) || is_hall(line)
 }
 

@@ -3,15 +3,14 @@
 use tetra_quantity::{Rng, normal_of};
 
 use crate::compare::Worked;
-use crate::draw::{Drawn, Replay};
+use crate::draw::{Drawn, Moved, Replay, gain};
 use crate::evaluate::{Setting, Source};
-use crate::report::{Against, Figure, Influence, MonthsReport, OptionFigures, RiskReport, Verdict};
+use crate::input_words::{reach, words};
+use crate::report::{Against, Figure, Influence, Report, RiskReport, Verdict};
 use crate::verdict::payback_of;
 
 /// Probabilities of P10 and P90.
 pub const TENTHS: (f64, f64) = (0.1, 1.0 - 0.1);
-/// Inputs of the tornado that are shown.
-const SHOWN: usize = 15;
 /// Steps of the break-even curve per factor of ten, from a tenth to ten times the demand.
 const STEPS: i32 = 10;
 
@@ -57,8 +56,12 @@ fn month_figure(value: Option<u32>, values: &[f64]) -> Figure<Option<u32>> {
     Figure { value, low: month(low), high: month(high), unit: "month" }
 }
 
-/// Gives every figure of an option its range.
-pub fn ranges(d: &Drawn, options: &mut [OptionFigures], months: &mut [MonthsReport], worked: &[&Worked]) {
+/// Gives every figure of the options and of Build's cash its range.
+pub fn ranges(d: &Drawn, worked: &[&Worked], report: &mut Report) {
+    let (options, months) = (&mut report.options, &mut report.months);
+    if let Some(cash) = &mut report.cash {
+        (cash.peak_funding_usd.low, cash.peak_funding_usd.high) = span(&d.of(0, |r| r.funding));
+    }
     for (i, w) in worked.iter().enumerate() {
         let Some(o) = options.iter_mut().find(|o| o.name == w.name) else { continue };
         let set = |f: &mut Figure, get: &dyn Fn(&Replay) -> f64| {
@@ -73,6 +76,7 @@ pub fn ranges(d: &Drawn, options: &mut [OptionFigures], months: &mut [MonthsRepo
         set(&mut o.it_mw, &|r| r.it_mw);
         set(&mut o.training_days, &|r| r.days[0]);
         set(&mut o.training_days_at_equal_spend, &|r| r.days[1]);
+        set(&mut o.training_usd_per_run, &|r| r.usd_per_run);
         set(&mut o.kg_co2e, &|r| r.kg);
         o.first_month = month_figure(o.first_month.value, &d.of(i, |r| r.months[0]));
         o.full_month = month_figure(o.full_month.value, &d.of(i, |r| r.months[1]));
@@ -116,7 +120,7 @@ pub fn verdict_figures(d: &Drawn, worked: &[&Worked], verdict: &mut Verdict) {
         });
     }
     verdict.certainty = format!(
-        "{} worlds drawn with seed {}: prices, demand, delays, interruptions and model error move; the plan is kept, and what is then short is rented. Values are the base case, ranges P10 to P90.",
+        "{} worlds drawn with seed {}: prices, demand, delays, interruptions and model error move; the plan is kept, and what is then short is rented or bought. Values are the base case, ranges P10 to P90.",
         d.worlds.len(),
         d.seed
     );
@@ -145,9 +149,9 @@ pub fn report(setting: &Setting<'_>, d: &Drawn, worked: &[&Worked]) -> RiskRepor
         other: worked[other].name.clone(),
         cost_ratio: figure(cost_ratio(&d.base), &ratios, "of the other option"),
         break_even: curve.collect(),
-        tornado: tornado(d),
+        tornado: tornado(setting, d),
         recourse: recourse(),
-        limits_held: limits(setting, d, worked),
+        limits_held: limits(setting, d),
     }
 }
 
@@ -156,8 +160,8 @@ fn recourse() -> Vec<String> {
         "Chip, layouts, sites and orders are those of the base case; nothing is planned anew.",
         "A programme that is late moves its orders and deliveries; its team goes on being paid.",
         "Orders follow the demand once the commitment is over: fewer machines still cost the take-or-pay share, more cost the price of that world.",
-        "What is short is rented, up to what can be rented at a time; the rest is unmet and costs its penalty.",
-        "A service that is slower than predicted keeps its batch: more chips are needed, and its limit may be missed.",
+        "What is short is rented, up to what can be rented at a time; the rest is seen a lead time ahead and bought as GPUs, but for an interruption, which nobody sees; what is still short costs its penalty.",
+        "A service that is slower than predicted lowers its batch or changes its layout until its limits hold, and more chips are needed; where no layout holds them, or holding them takes more chips than it is worth, they are missed. A faster one raises its batch.",
         "The break-even curve scales all cost but design with the demand; limits of suppliers are not scaled.",
     ]
     .map(str::to_owned)
@@ -165,12 +169,11 @@ fn recourse() -> Vec<String> {
 }
 
 /// Share of draws in which the limits of services hold on own chips.
-fn limits(setting: &Setting<'_>, d: &Drawn, worked: &[&Worked]) -> Vec<(String, String, f64)> {
+fn limits(setting: &Setting<'_>, d: &Drawn) -> Vec<(String, String, f64)> {
     let mut out = Vec::new();
-    let services = setting.study.services.iter().zip(&worked[0].found.ability.services);
-    for (s, found) in services {
+    for (i, s) in setting.study.services.iter().enumerate() {
         let Some(limit) = s.tpot else { continue };
-        let held = d.share(|w| found.tpot.value() * w[0].time <= limit.value());
+        let held = d.share(|w| d.limits.holds(i, w[0].time, w[0].limit_worth));
         out.push((
             s.name.clone(),
             format!("{} per output token", tetra_quantity::show_scaled::<tetra_quantity::Seconds>(limit.value())),
@@ -181,29 +184,40 @@ fn limits(setting: &Setting<'_>, d: &Drawn, worked: &[&Worked]) -> Vec<(String, 
 }
 
 /// Inputs by how far they move the difference, the furthest first.
-fn tornado(d: &Drawn) -> Vec<Influence> {
-    let other = d.other;
-    let gain: Vec<f64> = d.worlds.iter().map(|w| (w[other].usd_per_million - w[0].usd_per_million) * w[0].tokens * 1e-6).collect();
-    let mut all: Vec<Influence> = d
-        .moved
-        .iter()
-        .map(|(input, [low, high])| {
-            let z: Vec<f64> = d.numbers.iter().map(|&i| normal_of(Rng::new(d.seed, i, input).uniform())).collect();
-            let (explained, worth) = regress(&z, &gain);
-            Influence {
-                input: input.clone(),
-                at_low: low[0] - low[1],
-                at_high: high[0] - high[1],
-                sobol_first: explained,
-                sobol_total: None,
-                worth_usd: worth,
-            }
-        })
-        .collect();
-    let reach = |i: &Influence| (i.at_high - i.at_low).abs();
-    all.sort_by(|a, b| reach(b).total_cmp(&reach(a)).then_with(|| a.input.cmp(&b.input)));
-    all.truncate(SHOWN);
-    all
+fn tornado(setting: &Setting<'_>, d: &Drawn) -> Vec<Influence> {
+    let tables = &setting.inputs.tables;
+    let gains: Vec<f64> = d.worlds.iter().map(|w| gain(&w[0], &w[d.other])).collect();
+    let one = |m: &Moved| {
+        let z: Vec<f64> = d.numbers.iter().map(|&i| normal_of(Rng::new(d.seed, i, &m.input).uniform())).collect();
+        let (explained, worth) = regress(&z, &gains);
+        let [low, high] = m.costs;
+        let total = total_share(m, &d.numbers, &gains);
+        Influence {
+            input: m.input.clone(),
+            words: words(tables, &m.input),
+            reach: reach(tables, &m.input),
+            at_low: low[0] - low[1],
+            at_high: high[0] - high[1],
+            sobol_first: explained,
+            sobol_total: total.map(|t| t.0),
+            sobol_total_error: total.map(|t| t.1),
+            worth_usd: worth,
+        }
+    };
+    d.moved.iter().map(one).collect()
+}
+
+/// Share of the variance that an input moves alone and with others, after Jansen, and its standard error; none without draws that vary.
+fn total_share(m: &Moved, numbers: &[u64], gains: &[f64]) -> Option<(f64, f64)> {
+    let before = |draw: &u64| numbers.binary_search(draw).ok().map(|i| gains[i]);
+    let squares: Vec<f64> = m.redrawn.iter().filter_map(|(draw, after)| Some((before(draw)? - after).powi(2))).collect();
+    let (all, some) = (gains.len() as f64, squares.len() as f64);
+    let mean = gains.iter().sum::<f64>() / all;
+    let variance = gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / all;
+    let square = squares.iter().sum::<f64>() / some;
+    let spread = squares.iter().map(|s| (s - square).powi(2)).sum::<f64>() / some;
+    let share = |x: f64| x / (2.0 * variance);
+    (variance > 0.0 && some > 0.0).then(|| (share(square), share((spread / some).sqrt())))
 }
 
 /// Share of the variance of `y` that a quadratic in `z` explains, and the worth of knowing `z` before choosing between a gain of `y` and none.

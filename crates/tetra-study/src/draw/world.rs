@@ -1,11 +1,13 @@
-//! One draw of the world: constants of money, model error, demand, slip and disruption, each from the input that it is drawn by.
+//! One draw of the world: constants of money (with programme and slip), model error, demand and disruption, each from the input that it is drawn by.
 //!
 //! Every random number belongs to a named input: a factor of the tables, a row without factor, or an error of the model. Options share all of them
 //! (common random numbers); only the error between chips is drawn per chip. Op times are not drawn apart: the width of the model error is measured on
 //! whole predictions and holds that of the fitted constants.
 
+use std::collections::BTreeSet;
+
 use tetra_foundry::FoundryConstants;
-use tetra_quantity::{DataError, MONTH_S, Rng, Seconds, Tables, normal_of};
+use tetra_quantity::{DataError, MONTH_S, MONTHS_PER_YEAR, Rng, Row, Seconds, Stream, Tables, UsdPerJoule, normal_of};
 use tetra_site::{Site, SiteConstants};
 
 use crate::evaluate::Setting;
@@ -26,15 +28,32 @@ pub enum Roll<'a> {
     },
     /// One input at a probability, all others at their values.
     One(&'a str, f64),
+    /// All drawn, but one input from another draw.
+    But {
+        /// Seed.
+        seed: u64,
+        /// Number of the draw.
+        draw: u64,
+        /// The input.
+        input: &'a str,
+        /// Number of the draw that it is taken from.
+        other: u64,
+    },
 }
 
 impl Roll<'_> {
     /// Probability at which an input lies; none: at its value.
     pub fn at(&self, input: &str) -> Option<f64> {
+        self.at_stream(input, Stream::of(input))
+    }
+
+    /// The same for a name already hashed.
+    fn at_stream(&self, input: &str, stream: Stream) -> Option<f64> {
         match *self {
             Self::Base => None,
-            Self::Draw { seed, draw } => Some(Rng::new(seed, draw, input).uniform()),
+            Self::Draw { seed, draw } => Some(Rng::of(seed, draw, stream).uniform()),
             Self::One(name, u) => (name == input).then_some(u),
+            Self::But { seed, draw, input: name, other } => Some(Rng::of(seed, if name == input { other } else { draw }, stream).uniform()),
         }
     }
 
@@ -61,8 +80,6 @@ pub fn chip_error(chip: &str) -> String {
 pub struct Chances {
     /// Demand of the last month over the study's.
     pub demand: f64,
-    /// Months by which a programme is late.
-    pub slip: f64,
     /// What a newcomer gets of wafers.
     pub allocation: f64,
     /// Disruptions of supply per year, and months that one lasts.
@@ -71,6 +88,10 @@ pub struct Chances {
     pub commitment: f64,
     /// Share of an order that is paid even if it is not taken.
     pub take_or_pay: f64,
+    /// Most chips over those of a missed limit that an operator buys to hold a limit.
+    pub limit_worth: f64,
+    /// GPUs that this buyer gets in a month.
+    pub gpus_per_month: f64,
 }
 
 impl Chances {
@@ -82,13 +103,45 @@ impl Chances {
         let months = |item: &str, parameter: &str| t.quantity::<Seconds>(item, parameter).map(|s| s.value() / MONTH_S);
         Ok(Self {
             demand: t.number("demand", "horizon_factor", "1")?.max(f64::MIN_POSITIVE),
-            slip: months("programme", "slip")?,
             allocation: t.number("newcomer", "wafer", "1")?,
             disruption: (t.number("disruption", "probability", "1/year")?, months("disruption", "length")?),
             commitment: months("demand", "commitment")?,
             take_or_pay: t.number("take_or_pay", "share", "1")?,
+            limit_worth: t.number("limit", "worth", "1")?,
+            gpus_per_month: t.number("gpu_supply", "world", "units/month")? * t.number("newcomer", "server", "1")?,
         })
     }
+}
+
+/// Prices and values by month.
+#[derive(Debug)]
+pub struct Trends {
+    /// Share of its price that a chip on sale is worth, by age in months from 0.
+    pub residual: Vec<f64>,
+    /// Price of the same performance over that of the first month, as successors come.
+    pub successors: Vec<f64>,
+    /// That price over the base's.
+    pub bought: Vec<f64>,
+    /// Change of rents over the base's.
+    pub rented: Vec<f64>,
+}
+
+impl Trends {
+    fn of(base: &Market, now: &Market, months: u32) -> Self {
+        let grown = |by: f64| (0..months).map(|m| by.powf(f64::from(m) / MONTHS_PER_YEAR)).collect();
+        let over = |now: f64, base: f64| grown(ratio(1.0 + now, 1.0 + base).max(0.0));
+        Self {
+            residual: (0..=months).map(|age| now.residual_at(f64::from(age))).collect(),
+            successors: grown(1.0 + now.successor_change_per_year()),
+            bought: over(now.successor_change_per_year(), base.successor_change_per_year()),
+            rented: over(now.rent_change_per_year, base.rent_change_per_year),
+        }
+    }
+}
+
+/// `now / base`; 1 where there was nothing.
+pub fn ratio(now: f64, base: f64) -> f64 {
+    if base == 0.0 || !(now / base).is_finite() { 1.0 } else { now / base }
 }
 
 /// A world.
@@ -106,6 +159,8 @@ pub struct World<'a> {
     pub sites: Vec<Site>,
     /// Demand over the study's, by month.
     pub demand: Vec<f64>,
+    /// What changes with time.
+    pub trends: Trends,
     /// What may happen beside prices.
     pub chances: Chances,
     /// Months without deliveries: first, and how many.
@@ -118,16 +173,21 @@ pub struct World<'a> {
 pub struct Reader<'a> {
     setting: &'a Setting<'a>,
     tables: Tables,
-    /// What each row is drawn by.
-    inputs: Vec<String>,
+    /// Inputs by name, with their streams.
+    inputs: Vec<(String, Stream)>,
+    /// Index of the input that each row is drawn by.
+    of_row: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of the setting's tables.
     pub fn new(setting: &'a Setting<'a>) -> Self {
         let tables = setting.inputs.tables.clone();
-        let inputs = tables.rows().iter().map(tetra_quantity::Row::input).collect();
-        Self { setting, tables, inputs }
+        let all: BTreeSet<String> = tables.rows().iter().map(Row::input).collect();
+        let inputs: Vec<(String, Stream)> = all.into_iter().map(|name| (name.clone(), Stream::of(&name))).collect();
+        let place = |row: &Row| inputs.partition_point(|i| i.0 < row.input());
+        let of_row = tables.rows().iter().map(place).collect();
+        Self { setting, tables, inputs, of_row }
     }
 
     /// One world.
@@ -136,18 +196,21 @@ impl<'a> Reader<'a> {
     /// A row that is missing: never where the setting's constants were read from the same tables.
     pub fn world<'r>(&mut self, roll: Roll<'r>) -> Result<World<'r>, DataError> {
         let base = &self.setting.inputs.tables;
-        self.tables.move_to(base, |row| roll.at(&self.inputs[row]));
+        let at: Vec<Option<f64>> = self.inputs.iter().map(|(name, stream)| roll.at_stream(name, *stream).map(normal_of)).collect();
+        self.tables.move_to(base, |row| at[self.of_row[row]]);
         let t = &self.tables;
         let chances = Chances::from_tables(t)?;
         let n = self.setting.study.frame.months;
         let mut foundry = FoundryConstants::from_tables(t)?;
         // A design that was checked at the base case is not checked again: a limit on size is no price.
         foundry.packages.iter_mut().for_each(|p| p.limit_mm2 = f64::INFINITY);
+        let market = Market::from_tables(t)?;
         Ok(World {
             roll,
             foundry,
             site: SiteConstants::from_tables(t)?,
-            market: Market::from_tables(t)?,
+            trends: Trends::of(&self.setting.inputs.constants.market, &market, n),
+            market,
             sites: self.setting.places.iter().map(|p| moved(p.site, base, t)).collect(),
             demand: (1..=n).map(|m| chances.demand.powf(f64::from(m) / f64::from(n))).collect(),
             chances,
@@ -160,24 +223,35 @@ impl<'a> Reader<'a> {
 /// A disruption, if the draw has one within the horizon: the waiting time for it is exponential.
 fn disruption(roll: &Roll<'_>, (per_year, length): (f64, f64), months: u32) -> Option<(f64, f64)> {
     let u = roll.at(DISRUPTED)?;
-    let month = -(1.0 - u).ln() / per_year.max(f64::MIN_POSITIVE) * tetra_quantity::MONTHS_PER_YEAR;
+    let month = -(1.0 - u).ln() / per_year.max(f64::MIN_POSITIVE) * MONTHS_PER_YEAR;
     (month < f64::from(months)).then_some((month, length))
 }
 
 /// A site with its prices and its grid's carbon where their rows lie.
-fn moved(site: &Site, base: &Tables, drawn: &Tables) -> Site {
-    let ratio = |parameter: &str| {
-        let value = |t: &Tables| t.row(&site.key, parameter).map(|r| r.value);
-        match (value(base), value(drawn)) {
-            (Ok(b), Ok(d)) if b > 0.0 => (d / b).max(0.0),
-            _ => 1.0,
-        }
+pub fn moved(site: &Site, base: &Tables, drawn: &Tables) -> Site {
+    let ratio = |of: &dyn Fn(&Tables) -> Option<f64>| match (of(base), of(drawn)) {
+        (Some(b), Some(d)) if b > 0.0 => (d / b).max(0.0),
+        _ => 1.0,
     };
+    let row = |parameter: &'static str| move |t: &Tables| t.row(item_of(site, parameter), parameter).map(|r| r.value).ok();
     let mut out = site.clone();
-    out.electricity.0 *= ratio("electricity_price");
-    out.construction.0 *= ratio("construction_price");
-    out.carbon.0 *= ratio("grid_carbon");
+    out.electricity.0 *= ratio(&|t| electricity(site, t));
+    out.construction.0 *= ratio(&row("construction_price"));
+    out.carbon.0 *= ratio(&row("grid_carbon"));
     out
+}
+
+/// Item under which a site finds a parameter: its own, or that of a fallback.
+fn item_of<'s>(site: &'s Site, parameter: &str) -> &'s str {
+    site.fallbacks.iter().find(|(p, _)| p == parameter).map_or(&site.key, |(_, item)| item)
+}
+
+/// Price of electricity from whichever rows a site has.
+fn electricity(site: &Site, t: &Tables) -> Option<f64> {
+    let price = |parameter: &str| t.quantity::<UsdPerJoule>(item_of(site, parameter), parameter).map(|p| p.value()).ok();
+    let euros =
+        || Some(t.number(&site.key, "electricity_price_eur", "EUR/kWh").ok()? * t.number("currency", "usd_per_eur", "USD/EUR").ok()?);
+    price("electricity_price").or_else(euros).or_else(|| Some(price("wholesale_price")? + price("grid_fee")?))
 }
 
 impl World<'_> {
@@ -207,7 +281,7 @@ pub fn inputs_of(setting: &Setting<'_>, chips: &[&str]) -> Vec<String> {
     const TABLES: [&str; 6] = ["foundry", "market", "site", "sites", "supply", "draws"];
     let rows = setting.inputs.tables.rows().iter();
     let used = rows.filter(|r| r.low != r.high && TABLES.contains(&r.table.trim_end_matches(".csv")) && candidate(&r.item));
-    let mut all: std::collections::BTreeSet<String> = used.map(|r| r.input()).collect();
+    let mut all: BTreeSet<String> = used.map(|r| r.input()).collect();
     all.extend([SERVING_ERROR, TRAINING_ERROR, DISRUPTED].map(str::to_owned));
     all.extend(chips.iter().map(|c| chip_error(c)));
     all.into_iter().collect()
