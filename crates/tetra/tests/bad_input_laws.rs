@@ -218,6 +218,7 @@ proptest! {
             grids: list("grids.toml"),
             suppliers: list("suppliers.toml"),
             outages: list("outages.toml"),
+            scenarios: list("scenarios.toml"),
             probes: "",
             chips: CHIPS.iter().map(|(n, t)| pick(n, t, broken_at, &broken)).collect(),
             models: vec![pick("gpt2", &MODEL, broken_at, &broken)],

@@ -29,17 +29,21 @@ fn attribute<'a>(dom: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Sections in the order of the argument.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 17] = [
     "id=\"sentence\"",
-    "id=\"bars\"",
-    "id=\"options\"",
-    "Cost and capacity by month",
-    "How sure it is",
+    "id=\"chart-bar-cost\"",
+    "id=\"chart-bar-date\"",
+    "id=\"chart-bar-risk\"",
+    "id=\"chart-cost\"",
+    "id=\"chart-even\"",
+    "id=\"tornado\"",
     "In other worlds",
-    "Where the money goes",
-    "The plan",
-    "Power, rules and limits",
-    "The chosen chip",
+    "id=\"options\"",
+    "id=\"chart-money\"",
+    "id=\"chart-plan\"",
+    "id=\"bottlenecks\"",
+    "id=\"chart-sites\"",
+    "id=\"chart-floor\"",
     "Model error",
     "Not modelled",
     "Numbers and sources",
@@ -48,10 +52,7 @@ const ORDER: [&str; 13] = [
 /// Charts that the page of a report must have: eleven always, and one for each part that is there.
 fn charts_of(report: &serde_json::Value) -> usize {
     let there = |part: &str, list: &str| report[part][list].as_array().is_some_and(|l| !l.is_empty());
-    let power = report["planner"]["power"].as_array().is_some_and(|sites| {
-        sites.iter().any(|s| s[2].as_array().is_some_and(|mw| mw.iter().any(|v| v.as_f64().is_some_and(|v| v > 0.0))))
-    });
-    let more = [!report["risk"].is_null(), there("risk", "tornado"), there("cash", "quarters"), power];
+    let more = [!report["risk"].is_null(), there("cash", "quarters")];
     11 + more.iter().filter(|yes| **yes).count()
 }
 
@@ -77,4 +78,20 @@ fn every_chart_draws_and_the_console_is_clean() {
     let shown = dom.split_once("<main").and_then(|(_, rest)| rest.split_once("</main>")).map(|(main, _)| main).unwrap();
     assert!(!shown.contains("NaN") && !shown.contains("undefined"), "a number on the page is not a number");
     assert!(!shown.contains("src=\"http"), "the page must not load anything");
+    let silent: Vec<_> =
+        dom.match_indices("class=\"chart").filter(|(at, _)| !dom[*at..].split('>').next().unwrap().contains("aria-label")).collect();
+    assert!(silent.is_empty(), "charts without words for those who cannot see them: {silent:?}");
+    assert_narrow(&page, &work.path().join("narrow"));
+}
+
+/// In a narrow window nothing but what scrolls by itself is wider than the window.
+fn assert_narrow(page: &Path, profile: &Path) {
+    let text = std::fs::read_to_string(page).unwrap();
+    let measure = "<script>document.body.dataset.wide = String(document.documentElement.scrollWidth > innerWidth)</script></body>";
+    let measured = page.with_file_name("narrow.html");
+    let (before, after) = text.rsplit_once("</body>").unwrap();
+    std::fs::write(&measured, [before, measure, after].concat()).unwrap();
+    let (dom, log) = browse(&measured, profile, &["--dump-dom", "--window-size=400,2000"]);
+    assert!(!log.contains("CONSOLE"), "{log}");
+    assert_eq!(attribute(&dom, "data-wide"), Some("false"), "the page is wider than a narrow window");
 }

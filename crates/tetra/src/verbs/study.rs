@@ -39,6 +39,7 @@ pub fn read(library: &Library, folder: &Path) -> Result<Asked, Failure> {
         grids: data("grids.toml"),
         suppliers: data("suppliers.toml"),
         outages: data("outages.toml"),
+        scenarios: data("scenarios.toml"),
         probes: data("probes.toml"),
         chips: library.under("chips", ".toml").collect(),
         models: models.map(|(name, text)| (name.trim_end_matches(".json"), text.as_str())).collect(),
