@@ -1,13 +1,14 @@
 //! Worlds per second of the draws of `studies/first` on the small grid, and seconds of each stage after them: wall clock and processor.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::path::Path;
+#[path = "../tests/shipped/mod.rs"]
+mod shipped;
+
 use std::sync::Mutex;
 use std::time::Instant;
 
-use tetra_quantity::TableText;
-use tetra_study::{InputTexts, Inputs, Progress, read_study};
+use shipped::Texts;
+use tetra_study::Progress;
 
 /// Name of what comes after a stage.
 const END: &str = "end";
@@ -33,30 +34,10 @@ impl Progress for Stages {
     }
 }
 
-fn texts(folder: &Path, extension: &str) -> BTreeMap<String, String> {
-    let paths = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let named = paths.filter(|p| p.extension().is_some_and(|e| e == extension));
-    named.map(|p| (p.file_stem().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&p).unwrap())).collect()
-}
-
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let (tables, tomls) = (texts(&root.join("data"), "csv"), texts(&root.join("data"), "toml"));
-    let (chips, models) = (texts(&root.join("data/chips"), "toml"), texts(&root.join("models"), "json"));
-    let text = include_str!("../../../studies/first/study.toml").replace("grid = \"wide\"", "grid = \"small\"");
-    let inputs = InputTexts {
-        tables: tables.iter().map(|(name, text)| TableText { name, text }).collect(),
-        sources: &tomls["sources"],
-        sites: &tomls["sites"],
-        grids: &tomls["grids"],
-        suppliers: &tomls["suppliers"],
-        outages: &tomls["outages"],
-        chips: chips.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
-        models: models.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect(),
-        ..InputTexts::default()
-    };
-    let study = read_study("study.toml", &text).expect("a shipped study");
-    let inputs = Inputs::read("study.toml", &text, &study, &inputs).expect("shipped inputs");
+    let texts = Texts::shipped();
+    let study = texts.study();
+    let inputs = texts.inputs(&study).expect("shipped inputs");
     let stages = Stages::default();
     let answer = tetra_study::run("first", &study, &inputs, &stages).expect("an answer");
     let stages = stages.0.into_inner().unwrap();

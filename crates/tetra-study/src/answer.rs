@@ -87,7 +87,7 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
 }
 
 /// What is asked that no chip can answer.
-fn unanswerable(study: &Study, misfit: AbilityMisfit) -> String {
+pub fn unanswerable(study: &Study, misfit: AbilityMisfit) -> String {
     match misfit {
         AbilityMisfit::Serve(i, why) => format!("service \"{}\": {why}", study.services.get(i).map_or("", |s| &s.name)),
         AbilityMisfit::Train(i, why) => format!("training \"{}\": {why}", study.trainings.get(i).map_or("", |t| &t.name)),

@@ -13,7 +13,6 @@ use tetra_quantity::MONTHS_PER_YEAR;
 use crate::answer::group_of;
 use crate::cashflow::{Line, LineKind};
 use crate::compare::Worked;
-use crate::draw::Chances;
 use crate::evaluate::Setting;
 use crate::report::{CashReport, Figure};
 
@@ -65,7 +64,7 @@ fn leases(line: &Line) -> bool {
 
 /// What is lost when demand halves in month `at` (index), by part.
 fn stranded(setting: &Setting<'_>, w: &Worked, at: usize) -> Vec<(String, f64)> {
-    let Ok(chances) = Chances::from_tables(&setting.inputs.tables) else { return Vec::new() };
+    let chances = &setting.inputs.constants.chances;
     let o = &w.outcome;
     let (months, life) = (o.ledger.months, setting.inputs.constants.market.it_life_years * MONTHS_PER_YEAR);
     let until = (at + 1 + chances.commitment as usize).min(months);

@@ -3,6 +3,7 @@
 //! What chips can do does not change between worlds and is taken from the first search. Nothing is drawn: each verdict is that of its base case, and
 //! fewer chips are planned than in the study's own world.
 
+use crate::answer::unanswerable;
 use crate::compare::Worked;
 use crate::evaluate::Setting;
 use crate::inputs::Inputs;
@@ -38,7 +39,7 @@ pub fn scenarios(base: &Setting<'_>, options: &Options, progress: &dyn Progress)
 fn scenario(base: &Setting<'_>, s: &Scenario, kept: Option<usize>) -> Result<ScenarioReport, String> {
     let (study, inputs) = (s.study(base.study), s.inputs(base.inputs)?);
     let places = places(&study, &inputs);
-    let asks = asks(&study, &inputs, &places).map_err(|e| format!("{e:?}"))?;
+    let asks = asks(&study, &inputs, &places).map_err(|e| unanswerable(&study, e))?;
     let mut setting = Setting { memo: base.memo.clone(), ..setting(&study, &inputs, &asks, &places) };
     let evaluated = evaluate_all(&study, &inputs, &mut setting, &Quiet);
     let planner = Planner::new(&setting, &evaluated).map_err(|e| e.to_string())?;

@@ -9,14 +9,13 @@ use serde::Deserialize;
 use tetra_foundry::expected_respins;
 use tetra_quantity::{Row, Tables, show_number, toml_cause};
 
+use crate::draw::is_money_or_time;
 use crate::input_words::words;
 use crate::inputs::{Constants, Inputs};
 use crate::rules::class_of;
 use crate::stand::Place;
 use crate::study::Study;
 
-/// Tables that a scenario may move: those of money, supply and time.
-const TABLES: [&str; 6] = ["foundry", "market", "site", "sites", "supply", "draws"];
 /// Row that says how likely a tape-out needs another one.
 const RESPIN: &str = "nre.respin_probability";
 /// Prices of GPUs, which fall as their successors come.
@@ -189,9 +188,8 @@ impl Scenario {
 
 /// Whether `name` means a row: its key, `*.parameter`, or its factor.
 fn is_meant(row: &Row, name: &str) -> bool {
-    let movable = TABLES.contains(&row.table.trim_end_matches(".csv"));
     let by_parameter = name.strip_prefix("*.").is_some_and(|p| p == row.parameter);
-    movable && (by_parameter || row.key() == name || (!row.factor.is_empty() && row.factor == name))
+    is_money_or_time(row) && (by_parameter || row.key() == name || (!row.factor.is_empty() && row.factor == name))
 }
 
 fn unit_of(tables: &Tables, name: &str) -> String {

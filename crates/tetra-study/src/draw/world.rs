@@ -275,12 +275,17 @@ impl World<'_> {
     }
 }
 
+/// Whether a row lies in a table of money, supply and time, and not in one of what chips do.
+pub fn is_money_or_time(row: &Row) -> bool {
+    const TABLES: [&str; 6] = ["foundry", "market", "site", "sites", "supply", "draws"];
+    TABLES.contains(&row.table.trim_end_matches(".csv"))
+}
+
 /// Inputs that can move an answer: those of the tables that money, demand and time are read from, and the model's errors for `chips`.
 pub fn inputs_of(setting: &Setting<'_>, chips: &[&str]) -> Vec<String> {
     let candidate = |item: &str| !item.starts_with("site_") || setting.places.iter().any(|p| p.site.key == item) || item == "site_cost";
-    const TABLES: [&str; 6] = ["foundry", "market", "site", "sites", "supply", "draws"];
     let rows = setting.inputs.tables.rows().iter();
-    let used = rows.filter(|r| r.low != r.high && TABLES.contains(&r.table.trim_end_matches(".csv")) && candidate(&r.item));
+    let used = rows.filter(|r| r.low != r.high && is_money_or_time(r) && candidate(&r.item));
     let mut all: BTreeSet<String> = used.map(|r| r.input()).collect();
     all.extend([SERVING_ERROR, TRAINING_ERROR, DISRUPTED].map(str::to_owned));
     all.extend(chips.iter().map(|c| chip_error(c)));

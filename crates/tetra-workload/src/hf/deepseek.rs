@@ -42,6 +42,7 @@ pub(crate) fn deepseek(r: &mut Reader, name: &str) -> Model {
 
 /// Kimi K2.5: the language model of K2 with a vision tower.
 pub(crate) fn kimi(r: &mut Reader, name: &str) -> Model {
+    // Labels left out of the loss, tokens that stand for pictures, and how pictures are cut: none changes the cost of the language model.
     r.free(&["ignore_index", "media_placeholder_token_id", "use_unified_vision_chunk", "video_placeholder"]);
     r.free(&["dtype", "torch_dtype"]);
     let Some(mut text) = r.object("text_config") else {
