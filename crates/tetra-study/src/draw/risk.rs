@@ -157,7 +157,7 @@ pub fn report(setting: &Setting<'_>, d: &Drawn, worked: &[&Worked]) -> RiskRepor
 
 fn recourse() -> Vec<String> {
     [
-        "Chip, layouts, sites and orders are those of the base case; nothing is planned anew.",
+        "Chip, sites and orders are those of the base case; nothing is planned anew.",
         "A programme that is late moves its orders and deliveries; its team goes on being paid.",
         "Orders follow the demand once the commitment is over: fewer machines still cost the take-or-pay share, more cost the price of that world.",
         "What is short is rented, up to what can be rented at a time; the rest is seen a lead time ahead and bought as GPUs, but for an interruption, which nobody sees; what is still short costs its penalty.",
