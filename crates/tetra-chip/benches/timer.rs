@@ -1,4 +1,4 @@
-//! Microseconds per op that a timer has not seen, over designs of the template; and per op that it has.
+//! Microseconds per op that a timer has not seen (mapping and timing, exact over the mapspace), over designs of the template; and per op that it has.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../tests/common/mod.rs"]

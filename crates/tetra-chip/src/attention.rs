@@ -98,7 +98,7 @@ pub(crate) fn map_attention(a: &AttentionOp, chip: &Chip) -> Mapping {
         tile_store_bytes: (t.rows as f64 * a.d_v as f64 * sum_bytes) as u64,
         ..totals(a, &machine, &t, products, sweeps)
     };
-    Mapping::one(Plan { tile_rows: t.rows, tile_columns: t.part, split: t.split, tiles: t.tiles, resident: RESIDENT, counts })
+    Mapping::One(Plan { tile_rows: t.rows, tile_columns: t.part, split: t.split, tiles: t.tiles, resident: RESIDENT, counts })
 }
 
 /// What all tiles do together.

@@ -8,7 +8,7 @@ use crate::constants::ChipConstants;
 use crate::cost::BoundBy;
 use crate::machine::mac_of;
 use crate::mapper::map;
-use crate::timing::{Rates, choose, static_power};
+use crate::timing::{Choice, Rates, choose, static_power};
 
 /// One op of a step.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -88,7 +88,7 @@ fn push(rows: &mut Vec<OpRow>, part: &'static str, node: &Node, layers: u64, chi
         return;
     }
     let mapping = map(&node.op, chip);
-    let (plan, cost) = choose(&mapping, &node.op, rates);
+    let Choice { plan, cost, .. } = choose(&mapping, &node.op, rates);
     let time = cost.time.value();
     let share = |done: f64, peak: f64| if time > 0.0 && peak > 0.0 { done / time / peak } else { 0.0 };
     let matrix = !matches!(node.op, Op::Vector(_) | Op::Collective(_));

@@ -33,6 +33,12 @@ impl FullLoad {
 }
 
 impl FullLoad {
+    /// Power while a large matrix product runs at the arrays' full rate: operands come out of scratchpads and global memory, and
+    /// off-chip memory and links stand nearly still.
+    pub fn gemm_w(&self) -> f64 {
+        self.arrays_w + self.local_w + self.global_w + self.static_w
+    }
+
     /// Dynamic power that a kernel sustains: the compute side or the memory side in full, the other one by half, and the links.
     pub fn sustained_w(&self) -> f64 {
         let compute = self.arrays_w + self.local_w + self.global_w;

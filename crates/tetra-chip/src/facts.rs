@@ -36,6 +36,39 @@ pub fn chip_facts(chip: &Chip, constants: &ChipConstants, draws: &[ChipConstants
         .collect()
 }
 
+/// Power of a chip whose arrays run a large product at their full rate, uncapped, beside its published cap.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FullRate {
+    /// Chip.
+    pub chip: String,
+    /// Watts at the base case.
+    pub watts: f64,
+    /// P10 of the draws.
+    pub low: f64,
+    /// P90 of the draws.
+    pub high: f64,
+    /// P90 over P10.
+    pub spread: f64,
+    /// Published cap in watts.
+    pub cap: f64,
+    /// Whether the cap lies between P10 and P90.
+    pub cap_inside: bool,
+}
+
+/// Power at full matrix rate of every chip; `draws` are the constants of each draw.
+pub fn full_rate<'a>(chips: impl Iterator<Item = &'a Chip>, constants: &ChipConstants, draws: &[ChipConstants]) -> Vec<FullRate> {
+    chips
+        .map(|chip| {
+            let watts = full_load(chip, constants).gemm_w();
+            let mut drawn: Vec<f64> = draws.iter().map(|c| full_load(chip, c).gemm_w()).collect();
+            drawn.sort_by(f64::total_cmp);
+            let (low, high) = (at(&drawn, 1).unwrap_or(watts), at(&drawn, TENTHS - 1).unwrap_or(watts));
+            let cap = chip.power.cap.value();
+            FullRate { chip: chip.name.clone(), watts, low, high, spread: high / low, cap, cap_inside: low <= cap && cap <= high }
+        })
+        .collect()
+}
+
 const TENTHS: usize = 10;
 
 /// The value below which that many tenths of the sorted values lie.

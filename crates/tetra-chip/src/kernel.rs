@@ -220,6 +220,8 @@ fn layer_op(part: &str, w: &LayerWidths, notes: &str, format: DataType) -> Resul
     let qkv = heads.saturating_add(kv_heads.saturating_mul(2)).saturating_mul(w.head_dim);
     let groups = batch.saturating_mul(heads);
     Ok(match part {
+        // Launched one by one where they are alike: see `launches_of`.
+        "qkv_proj" if heads == kv_heads => gemm(1, tokens, width, w.hidden, format),
         "qkv_proj" => gemm(1, tokens, qkv, w.hidden, format),
         "q_mul_k" => gemm(groups, queries, keys, w.head_dim, format),
         "a_mul_v" => gemm(groups, queries, w.head_dim, keys, format),
@@ -232,6 +234,13 @@ fn layer_op(part: &str, w: &LayerWidths, notes: &str, format: DataType) -> Resul
         "gelu" => vector(VectorKind::Gelu, tokens, ffn, format),
         _ => return Err(KernelRefusal::Op),
     })
+}
+
+/// How often the op of a row is launched: an unfused layer takes queries, keys and values by three equal products where no heads share keys.
+pub fn launches_of(columns: &KernelColumns<'_>) -> u64 {
+    let widths = columns.model.and_then(LayerWidths::of);
+    let alike = widths.is_some_and(|w| w.heads == w.kv_heads);
+    if alike && columns.op.trim().to_lowercase().ends_with("layer:qkv_proj") { 3 } else { 1 }
 }
 
 /// Predicted time of one kernel launched alone.

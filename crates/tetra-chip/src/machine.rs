@@ -6,8 +6,6 @@ use crate::chip::Chip;
 
 /// Bytes of a partial sum.
 pub(crate) const SUM_BYTES: u64 = 4;
-/// Nanoseconds of a dependent trip to memory, the grain by which mappings are compared (timing uses the calibrated latency).
-const TRIP_NS: u64 = 2500;
 
 /// The type in which a chip multiplies: the one asked for, or the next wider one that it has.
 pub fn mac_of(asked: MacType, chip: &Chip) -> (usize, f64) {
@@ -23,6 +21,7 @@ pub fn mac_of(asked: MacType, chip: &Chip) -> (usize, f64) {
 }
 
 /// The chip in cycles.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine {
     pub(crate) cores: f64,
     pub(crate) arrays: f64,
@@ -30,14 +29,9 @@ pub(crate) struct Machine {
     pub(crate) rows_by_rate: u64,
     pub(crate) columns: u64,
     pub(crate) shadow: bool,
-    pub(crate) local: f64,
-    pub(crate) global_per_core: f64,
-    pub(crate) hbm: f64,
     pub(crate) global: f64,
     pub(crate) multicast: f64,
     pub(crate) area_max: u64,
-    pub(crate) trip: f64,
-    pub(crate) lanes: f64,
 }
 
 impl Machine {
@@ -51,14 +45,9 @@ impl Machine {
             rows_by_rate: ((c.array_rows.max(1) as f64 * rate) as u64).max(1),
             columns: c.array_columns.max(1),
             shadow: c.shadow_weights,
-            local: chip.memory.local_bytes_per_cycle,
-            global_per_core: chip.memory.global_bytes_per_cycle / cores,
-            hbm: chip.memory.hbm_bandwidth.value() / c.clock.value(),
             global: chip.memory.global.value(),
             multicast: c.multicast.max(1) as f64,
             area_max: c.tile_rows_max.saturating_mul(c.tile_columns_max),
-            trip: c.clock.value() * 1e-9 * TRIP_NS as f64,
-            lanes: c.lanes_per_core.max(1) as f64,
         }
     }
 

@@ -1,9 +1,14 @@
-//! Op and chip (structure only) → mapping and counts: tiles, waves, folds on the arrays, bytes through every memory level.
+//! Op and chip (structure only) → the plans worth pricing, each with its counts: tiles, waves, folds on the arrays, bytes through every memory level.
 //!
-//! GEMM: every tile `Tm × Tn` of powers of two within the accumulators and every split of `K` is tried; the cheapest by structural
-//! peak rates is kept. On an array of `R × C` MACs a tile takes `ceil(Kc/R)·ceil(Tn/C)` folds of `max(Tm, R)` cycles when the next
+//! **Mapspace of a matrix product.** Tiles `Tm × Tn`, both powers of two, `Tm` from 16 up to the first that covers the rows, `Tn` from 32 up to the first
+//! that covers the columns, within the accumulators (`Tm·Tn` at most `tile_rows_max · tile_columns_max`, no side beyond the larger of them); `K` whole,
+//! or in 2, 3, 4, 5, 6, 8, 10, 12 or 16 parts of at least 256 where the tiles would fill at most half of the cores. Nothing else is left out: all of it is
+//! handed to timing, which takes the plan that is fastest at the nominal clock. So no constant of technology or calibration enters here, and yet
+//! the choice is exact for whatever constants are drawn (`the_chosen_plan_is_the_best_of_the_whole_mapspace`).
+//!
+//! On an array of `R × C` MACs a tile takes `ceil(Kc/R)·ceil(Tn/C)` folds of `max(Tm, R)` cycles when the next
 //! weights load in the shadow of the present ones, `Tm + R` otherwise, and `R + C` to fill and drain (Samajdar et al., SCALE-Sim,
-//! arXiv 1811.02883). Off-chip re-reads follow the block of tiles that run together. No constant of technology or calibration enters.
+//! arXiv 1811.02883). Off-chip re-reads follow the block of tiles that run together.
 //! Leaves out: layouts, bank conflicts, fusion over op boundaries.
 
 use tetra_workload::{Gemm, GroupedGemm, MacType, Op, VectorKind, VectorOp};
@@ -11,23 +16,15 @@ use tetra_workload::{Gemm, GroupedGemm, MacType, Op, VectorKind, VectorOp};
 use crate::attention::map_attention;
 use crate::chip::Chip;
 use crate::machine::{Machine, SUM_BYTES};
-use crate::mapping::{MOST, RIVALS, ROWS_MIN, SPLIT_MIN};
+use crate::mapping::{MOST, ROWS_MIN, SPLIT_MIN};
 
 pub use crate::machine::mac_of;
-pub use crate::mapping::{Counts, Mapping, Plan};
+pub use crate::mapping::{Counts, Mapping, Plan, Tiles};
 
-/// Share of the global memory's peak by which mappings are compared, in quarters.
-const GLOBAL_QUARTERS: u64 = 3;
-const QUARTERS: u64 = 4;
 /// Summed-dimension slab that is loaded at once, in 16-bit elements; the summed dimension is padded to half of it.
 const SLAB: u64 = 64;
-/// Lane operations per widened weight by which mappings are compared (timing uses the calibrated number).
-const WIDEN_OPS: u64 = 4;
 /// Fewest columns of a tile.
 const COLUMNS_MIN: u64 = 32;
-/// A tile below this fraction of the largest one is not tried when larger ones already give this many waves.
-const SMALL_TILE: u64 = 16;
-const MANY_WAVES: u64 = 8;
 /// Splits of the summed dimension.
 const SPLITS: [u64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
 /// Threads of the largest block and threads that a core holds: rows longer than a block are passed over again.
@@ -37,15 +34,16 @@ const THREADS: u64 = 2048;
 /// Maps one op onto the cores of a chip.
 pub fn map(op: &Op, chip: &Chip) -> Mapping {
     match op {
-        Op::Gemm(g) => map_gemm(Shape::of_gemm(g), chip),
-        Op::GroupedGemm(g) => map_gemm(Shape::of_grouped(g), chip),
+        Op::Gemm(g) => Mapping::Tiles(Tiles(Space::of(Shape::of_gemm(g), chip))),
+        Op::GroupedGemm(g) => Mapping::Tiles(Tiles(Space::of(Shape::of_grouped(g), chip))),
         Op::Attention(a) => map_attention(a, chip),
         Op::Vector(v) => map_vector(v, chip),
-        Op::Collective(_) => Mapping::default(),
+        Op::Collective(_) => Mapping::One(Plan::default()),
     }
 }
 
 /// A matrix product in the mapper's terms.
+#[derive(Debug, Clone, Copy)]
 struct Shape {
     batch: f64,
     /// Rows that tiles must cover; of experts, midway between the mean and the fullest.
@@ -105,7 +103,7 @@ impl Shape {
     }
 }
 
-/// One candidate and its estimated cycles.
+/// One candidate.
 #[derive(Clone, Copy)]
 struct Candidate {
     tm: u64,
@@ -114,60 +112,50 @@ struct Candidate {
     mt: u64,
     nt: u64,
     kc: u64,
-    cycles: f64,
 }
 
-fn map_gemm(shape: Shape, chip: &Chip) -> Mapping {
-    let (mac_index, rate) = mac_of(shape.mac, chip);
-    let s = &Shape { widens: widens(shape.b, mac_index), ..shape };
-    let machine = Machine::of(chip, rate);
-    let side = chip.compute.tile_rows_max.max(chip.compute.tile_columns_max).max(COLUMNS_MIN);
-    let mut best = [None; RIVALS + 1];
-    let mut tm = ROWS_MIN;
-    while tm <= side && (tm == ROWS_MIN || tm < s.m.saturating_mul(2)) {
-        let mut tn = COLUMNS_MIN;
-        while tn <= side && (tn == COLUMNS_MIN || tn < s.n.saturating_mul(2)) {
-            if tm * tn <= machine.area_max || (tm, tn) == (ROWS_MIN, COLUMNS_MIN) {
-                let grows = (tm < s.m && tm < side) || (tn < s.n && tn < side);
-                try_tile(s, &machine, (tm, tn), grows, &mut best);
+/// All plans of a matrix product on a chip.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    shape: Shape,
+    machine: Machine,
+    mac_index: usize,
+    side: u64,
+}
+
+impl Space {
+    fn of(shape: Shape, chip: &Chip) -> Self {
+        let (mac_index, rate) = mac_of(shape.mac, chip);
+        let shape = Shape { widens: widens(shape.b, mac_index), ..shape };
+        let side = chip.compute.tile_rows_max.max(chip.compute.tile_columns_max).max(COLUMNS_MIN);
+        Self { shape, machine: Machine::of(chip, rate), mac_index, side }
+    }
+
+    /// Every plan of the mapspace, small tiles first.
+    pub(crate) fn each(&self, mut visit: impl FnMut(Plan)) {
+        let (s, machine) = (&self.shape, &self.machine);
+        for tm in sizes(ROWS_MIN, self.side, s.m) {
+            for tn in sizes(COLUMNS_MIN, self.side, s.n) {
+                if tm * tn > machine.area_max && (tm, tn) != (ROWS_MIN, COLUMNS_MIN) {
+                    continue;
+                }
+                let (mt, nt) = (s.m.div_ceil(tm), s.n.div_ceil(tn));
+                let base = mt as f64 * nt as f64 * s.batch;
+                for split in SPLITS {
+                    if split > 1 && (s.k / split < SPLIT_MIN || 2.0 * base > machine.cores) {
+                        break;
+                    }
+                    let kc = s.k.div_ceil(split).next_multiple_of(SLAB / 2);
+                    visit(gemm_plan(s, machine, &Candidate { tm, tn, split, mt, nt, kc }, self.mac_index));
+                }
             }
-            tn *= 2;
-        }
-        tm *= 2;
-    }
-    let plans = best.map(|c| c.map(|c| gemm_plan(s, &machine, &c, mac_index)));
-    Mapping { best: plans[0].unwrap_or_default(), rivals: [plans[1], plans[2], plans[3]] }
-}
-
-/// Keeps the cheapest candidates in order; the earlier of two equals stays first.
-fn keep(best: &mut [Option<Candidate>; RIVALS + 1], new: Candidate) {
-    let mut carried = Some(new);
-    for slot in best {
-        match (carried, *slot) {
-            (Some(c), Some(held)) if c.cycles >= held.cycles => {}
-            (None, _) => return,
-            _ => std::mem::swap(&mut carried, slot),
         }
     }
 }
 
-fn try_tile(s: &Shape, machine: &Machine, (tm, tn): (u64, u64), grows: bool, best: &mut [Option<Candidate>; RIVALS + 1]) {
-    let (mt, nt) = (s.m.div_ceil(tm), s.n.div_ceil(tn));
-    let base = mt as f64 * nt as f64 * s.batch;
-    if grows && tm * tn * SMALL_TILE < machine.area_max && base > MANY_WAVES as f64 * machine.cores {
-        return;
-    }
-    for split in SPLITS {
-        if split > 1 && (s.k / split < SPLIT_MIN || 2.0 * base > machine.cores) {
-            break;
-        }
-        let kc = s.k.div_ceil(split).next_multiple_of(SLAB / 2);
-        let mut c = Candidate { tm, tn, split, mt, nt, kc, cycles: 0.0 };
-        c.cycles = estimate(s, machine, &c, base * split as f64);
-        if best[RIVALS].is_none_or(|b| c.cycles < b.cycles) {
-            keep(best, c);
-        }
-    }
+/// Powers of two from `least` to the first that covers `extent`, none beyond `side`.
+fn sizes(least: u64, side: u64, extent: u64) -> impl Iterator<Item = u64> {
+    std::iter::successors(Some(least), |t| t.checked_mul(2)).take_while(move |&t| t == least || (t <= side && t < extent.saturating_mul(2)))
 }
 
 /// Rows and columns of a tile that hold data, rounded up to the smallest tile.
@@ -195,39 +183,6 @@ fn hbm_read(s: &Shape, machine: &Machine, c: &Candidate, tiles: f64) -> f64 {
     let bytes_b = s.n as f64 * s.k as f64 * s.b;
     let again = |bytes: f64, trips: f64| if 2.0 * bytes < machine.global { bytes } else { bytes * trips.max(1.0) };
     s.batch * (again(bytes_a, nt / b) + again(bytes_b, mt / a))
-}
-
-/// Fourth-power norm: nearly the maximum, a little more where two are close.
-fn soft_max(a: f64, b: f64, c: f64) -> f64 {
-    let fourth = |x: f64| (x * x) * (x * x);
-    (fourth(a) + fourth(b) + fourth(c)).sqrt().sqrt()
-}
-
-/// Cycles by structural peak rates: waves of tiles, each bound by arrays, scratchpad, global or off-chip memory, plus fill and drain.
-fn estimate(s: &Shape, machine: &Machine, c: &Candidate, tiles: f64) -> f64 {
-    let (rows, columns) = filled(s, c);
-    let arrays = machine.array_cycles(rows, columns, c.kc);
-    let local = machine.local_bytes(rows, columns, c.kc as f64, s.a, s.b) / machine.local;
-    let global = QUARTERS as f64 / GLOBAL_QUARTERS as f64 * global_bytes(s, machine, c, rows, columns) / machine.global_per_core;
-    let read = hbm_read(s, machine, c, tiles);
-    let widening = if s.widens { c.kc as f64 * columns as f64 * WIDEN_OPS as f64 / machine.lanes } else { 0.0 };
-    let inner = soft_max(arrays.max(widening) + 0.5 * arrays.min(widening), local, global);
-    let waves = (tiles / machine.cores).floor();
-    let tail = tiles - waves * machine.cores;
-    let share = read / tiles / machine.hbm;
-    let wave = |active: f64| soft_max(inner, share * active, 0.0);
-    let others = resident(machine, c) as f64 - 1.0;
-    let later = waves + if tail > 0.0 { 1.0 } else { 0.0 } - 1.0;
-    let exposed = later.max(0.0) * (machine.trip - others * inner).max(0.0) / (others + 1.0);
-    let fill = (machine.rows + machine.columns) as f64 + machine.trip;
-    let mut cycles = waves * wave(machine.cores) + if tail > 0.0 { wave(tail) } else { 0.0 } + exposed + fill;
-    let out = s.rows * s.n as f64 * s.batch;
-    cycles = cycles.max((read + out * s.out) / machine.hbm);
-    if c.split > 1 {
-        let sums = out * SUM_BYTES as f64 * c.split as f64;
-        cycles += sums / (machine.global_per_core * machine.cores) + out * s.out / machine.hbm + machine.trip;
-    }
-    cycles
 }
 
 /// Bits of an operand as multiplied, by type index.
@@ -292,5 +247,5 @@ fn map_vector(v: &VectorOp, chip: &Chip) -> Mapping {
         working_set: row_bytes.saturating_mul(rows.min(rows_at_once)),
         ..Counts::default()
     };
-    Mapping::one(Plan { tile_rows: 1, tile_columns: columns, split: 1, tiles: rows, resident: 1, counts })
+    Mapping::One(Plan { tile_rows: 1, tile_columns: columns, split: 1, tiles: rows, resident: 1, counts })
 }

@@ -1,31 +1,33 @@
 //! What the mapper finds: how an op lies on the cores, and what it then moves and computes.
 
+use crate::mapper::Space;
+
 /// Largest dimension: far above any model, small enough for exact integers.
 pub(crate) const MOST: u64 = 1 << 40;
 /// Fewest rows of a tile.
 pub(crate) const ROWS_MIN: u64 = 16;
 /// A split keeps at least this much of the summed dimension.
 pub(crate) const SPLIT_MIN: u64 = 256;
-/// Mappings kept beside the best.
-pub(crate) const RIVALS: usize = 3;
-
-/// The mappings of an op worth pricing: the best by structural peak rates and its nearest rivals.
-#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
-pub struct Mapping {
-    /// Best by peak rates.
-    pub best: Plan,
-    /// Next best; calibrated rates may prefer one of them.
-    pub rivals: [Option<Plan>; RIVALS],
+/// The mapspace of an op on a chip.
+#[derive(Debug, Clone, Copy)]
+pub enum Mapping {
+    /// A single plan.
+    One(Plan),
+    /// Tiles and splits of a matrix product.
+    Tiles(Tiles),
 }
 
-impl Mapping {
-    pub(crate) fn one(best: Plan) -> Self {
-        Self { best, rivals: [None; RIVALS] }
-    }
+/// Tiles and splits of a matrix product on a chip.
+#[derive(Debug, Clone, Copy)]
+pub struct Tiles(pub(crate) Space);
 
-    /// All plans, the best by peak rates first.
-    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
-        std::iter::once(&self.best).chain(self.rivals.iter().flatten())
+impl Mapping {
+    /// Visits every plan, in a fixed order.
+    pub fn each(&self, mut visit: impl FnMut(Plan)) {
+        match self {
+            Self::One(plan) => visit(*plan),
+            Self::Tiles(space) => space.0.each(visit),
+        }
     }
 }
 

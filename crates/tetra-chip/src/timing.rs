@@ -1,9 +1,14 @@
 //! Counts and constants → time, energy and what bounds an op. One set of equations for every chip.
 //!
-//! A wave of tiles takes the 5-norm of array, scratchpad, global-memory and off-chip time (soft maximum: phases overlap, not
-//! perfectly); a partial last wave draws off-chip bandwidth for its tiles only. Prologue, epilogue and each split take one latency
-//! trip. When dynamic power would exceed the cap less static power, the clock falls by a factor c: array and lane times grow by 1/c,
-//! on-chip energy falls by c (supply voltage squared follows the clock). Leaves out: contention between kernels, thermal transients.
+//! A tile passes three stations: a trip to memory `Z` that fills its pipeline, the main loop `D1`, the store of its results `D2`. `D1` is the
+//! 4-norm of array, scratchpad, global-memory and off-chip time (phases overlap, not perfectly), `D2` the result over off-chip bandwidth, both with all
+//! cores at work. A core that holds `r` tiles at once is a closed network of `r` customers: the time per tile follows from mean value
+//! analysis (Reiser and Lavenberg 1980): one tile hides nothing, many hide all but the slowest station. With `n` tiles on the fullest core
+//! `t = Z + D1' + D2' + (n - 1)·t(r)`, the last round `'` with the cores that still have a tile. When dynamic power would exceed the cap less static power, the
+//! clock falls by a factor c: array and lane times grow by 1/c, on-chip energy falls by c (supply voltage squared follows the clock).
+//!
+//! Of a mapspace every plan is priced at the nominal clock, and at the lower one if it could still win: the plan taken is the fastest, to the last step of the
+//! clock (2⁻¹⁴). Leaves out: contention between kernels, thermal transients.
 
 use tetra_quantity::{Bytes, Flop, Joules, Seconds, Watts};
 use tetra_workload::{Op, VectorKind, VectorOp};
@@ -74,36 +79,75 @@ pub fn cost(mapping: &Mapping, op: &Op, chip: &Chip, constants: &ChipConstants) 
 
 /// The same with a chip's rates at hand: the plan that costs the least time.
 pub fn cost_at(mapping: &Mapping, op: &Op, rates: &Rates<'_>) -> OpCost {
-    choose(mapping, op, rates).1
+    choose(mapping, op, rates).cost
+}
+
+/// The plan taken of a mapspace.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice {
+    /// The plan.
+    pub plan: Plan,
+    /// What it costs.
+    pub cost: OpCost,
+    /// Plans compared.
+    pub compared: u64,
 }
 
 /// The plan that costs the least time and its cost; the earlier of two equals.
-pub fn choose<'m>(mapping: &'m Mapping, op: &Op, rates: &Rates<'_>) -> (&'m Plan, OpCost) {
-    let price = |plan: &Plan| match op {
-        Op::Gemm(_) | Op::GroupedGemm(_) => matrix_cost(&plan.counts, rates.kernels.widen_lane_ops, rates),
-        Op::Attention(_) => matrix_cost(&plan.counts, rates.kernels.attention_lane_ops, rates),
-        Op::Vector(v) => vector_cost(&plan.counts, v, rates),
-        Op::Collective(_) => nothing(),
+pub fn choose(mapping: &Mapping, op: &Op, rates: &Rates<'_>) -> Choice {
+    let lane_ops = match op {
+        Op::Gemm(_) | Op::GroupedGemm(_) => rates.kernels.widen_lane_ops,
+        Op::Attention(_) => rates.kernels.attention_lane_ops,
+        Op::Vector(_) | Op::Collective(_) => 0.0,
     };
-    let mut best = (&mapping.best, price(&mapping.best));
-    for plan in mapping.rivals.iter().flatten() {
-        let cost = price(plan);
-        if cost.time.value() < best.1.time.value() {
-            best = (plan, cost);
-        }
+    match (mapping, op) {
+        (Mapping::One(plan), Op::Vector(v)) => alone(plan, vector_cost(&plan.counts, v, rates)),
+        (Mapping::One(plan), Op::Collective(_)) => alone(plan, nothing()),
+        (Mapping::One(plan), _) => alone(plan, matrix_cost(&plan.counts, lane_ops, rates)),
+        (Mapping::Tiles(_), _) => best_of(mapping, lane_ops, rates),
     }
-    best
+}
+
+fn alone(plan: &Plan, cost: OpCost) -> Choice {
+    Choice { plan: *plan, cost, compared: 1 }
+}
+
+/// A lower clock never makes a plan faster, so that only plans whose nominal time beats the least time found can still be better.
+fn best_of(mapping: &Mapping, lane_ops: f64, rates: &Rates<'_>) -> Choice {
+    let (mut least, mut first, mut compared) = (f64::INFINITY, Plan::default(), 0);
+    mapping.each(|plan| {
+        compared += 1;
+        let time = nominal(&plan.counts, lane_ops, rates);
+        if time < least {
+            (least, first) = (time, plan);
+        }
+    });
+    let mut best = alone(&first, matrix_cost(&first.counts, lane_ops, rates));
+    if best.cost.time.value() > least {
+        mapping.each(|plan| {
+            if nominal(&plan.counts, lane_ops, rates) < best.cost.time.value() {
+                let cost = matrix_cost(&plan.counts, lane_ops, rates);
+                if cost.time.value() < best.cost.time.value() {
+                    best = alone(&plan, cost);
+                }
+            }
+        });
+    }
+    Choice { compared, ..best }
+}
+
+/// Time at the nominal clock, launch included.
+fn nominal(counts: &Counts, lane_ops: f64, rates: &Rates<'_>) -> f64 {
+    let parts = Parts::of(counts, lane_ops, rates);
+    parts.time(parts.loop_time(rates.kernels.lanes_exposed), 1.0) + rates.kernels.launch_s
 }
 
 fn nothing() -> OpCost {
     OpCost { time: Seconds::ZERO, energy: Joules::ZERO, flop: Flop::ZERO, hbm_bytes: Bytes::ZERO, bound_by: BoundBy::Link }
 }
 
-/// Order of the norm by which times of overlapping phases combine.
-const NORM: i32 = 5;
-
-/// Soft maximum of non-negative times.
-fn soft_max(terms: &[f64]) -> f64 {
+/// Fourth-power norm of non-negative times: nearly the longest, a little more where two are close.
+fn soft_max<const N: usize>(terms: [f64; N]) -> f64 {
     let top = terms.iter().copied().fold(0.0, f64::max);
     if top <= 0.0 || !top.is_finite() {
         return top.max(0.0);
@@ -111,11 +155,11 @@ fn soft_max(terms: &[f64]) -> f64 {
     let sum: f64 = terms
         .iter()
         .map(|&x| {
-            let y = x / top;
-            y.powi(NORM)
+            let square = (x / top) * (x / top);
+            square * square
         })
         .sum();
-    top * sum.powf(1.0 / NORM as f64)
+    top * sum.sqrt().sqrt()
 }
 
 fn hbm_bytes(c: &Counts) -> f64 {
@@ -128,12 +172,20 @@ struct Parts {
     lanes: f64,
     local: f64,
     global: f64,
-    waves: f64,
-    tail: f64,
-    share: f64,
-    fixed: f64,
+    /// Tiles on the fullest core.
+    rounds: f64,
+    /// Cores at work in full rounds and in the last one.
+    active: f64,
+    last: f64,
+    /// Off-chip time of one tile's reads and of its results, alone.
+    read: f64,
+    store: f64,
+    /// Time of one tile's results into the global memory where they are partial sums.
+    sums: f64,
+    /// Time to add up the parts of the summed dimension.
+    reduce: f64,
     trip: f64,
-    others: f64,
+    resident: u64,
     floor: f64,
 }
 
@@ -141,54 +193,64 @@ impl Parts {
     fn of(c: &Counts, lane_ops: f64, r: &Rates<'_>) -> Self {
         let k = r.kernels;
         let tiles = c.tiles.max(1) as f64;
-        let waves = (tiles / r.cores).floor();
-        let tail = tiles - waves * r.cores;
+        let rounds = (tiles / r.cores).ceil();
         let hbm = r.hbm * k.hbm_read_fraction;
-        let active = tiles.min(r.cores);
-        let store = if c.split > 1 {
-            c.tile_store_bytes as f64 / (r.global * r.clock)
-        } else {
-            (c.tile_store_bytes as f64 * active).min(c.hbm_write as f64) / hbm
-        };
-        let fix = k.trip_s + store;
-        let mut fixed = fix;
-        if c.split > 1 {
-            fixed += c.reduce_bytes as f64 / (r.global * r.cores * r.clock) + c.hbm_write as f64 / hbm + k.trip_s;
-        }
+        let global = r.global * r.clock;
+        let split = c.split > 1;
+        let reduce = c.reduce_bytes as f64 / (global * r.cores) + c.hbm_write as f64 / hbm + k.trip_s;
         Self {
             arrays: c.tile_array_cycles as f64 / (k.array_fraction * r.clock),
             lanes: c.elements as f64 / tiles * lane_ops / (r.lanes * r.clock),
             local: c.tile_local_bytes as f64 / (r.local * r.clock),
-            global: c.tile_global_bytes as f64 / (r.global * r.clock),
-            waves,
-            tail,
-            share: c.hbm_read as f64 / tiles / hbm,
-            fixed,
+            global: c.tile_global_bytes as f64 / global,
+            rounds,
+            active: tiles.min(r.cores),
+            last: tiles - (rounds - 1.0) * r.cores,
+            read: c.hbm_read as f64 / tiles / hbm,
+            store: if split { 0.0 } else { (c.tile_store_bytes as f64).min(c.hbm_write as f64 / tiles) / (r.hbm * k.hbm_mixed_fraction) },
+            sums: if split { c.tile_store_bytes as f64 / global } else { 0.0 },
+            reduce: if split { reduce } else { 0.0 },
             trip: k.trip_s,
-            others: c.resident.max(1) as f64 - 1.0,
+            resident: c.resident.max(1),
             floor: hbm_bytes(c) / hbm,
         }
     }
 
     fn loop_time(&self, exposed: f64) -> f64 {
         let work = self.arrays.max(self.lanes) + exposed * self.arrays.min(self.lanes);
-        soft_max(&[work, self.local, self.global])
+        soft_max([work, self.local, self.global])
+    }
+
+    /// Main loop and store of a tile when so many cores are at work.
+    fn stations(&self, inner: f64, cores: f64) -> (f64, f64) {
+        (soft_max([inner, self.read * cores]), self.store * cores + self.sums)
     }
 
     /// Time at a clock lowered by `slow`.
-    fn time(&self, r: &Rates<'_>, inner: f64, slow: f64) -> f64 {
+    fn time(&self, inner: f64, slow: f64) -> f64 {
         let inner = inner / slow;
-        // With r tiles on a core, one is done every max(loop, (trip + loop) / r): beyond the first wave the latency hides behind the others.
-        let later = self.waves + if self.tail > 0.0 { 1.0 } else { 0.0 } - 1.0;
-        let mut t = self.fixed + later.max(0.0) * (self.trip - self.others * inner).max(0.0) / (self.others + 1.0);
-        if self.waves > 0.0 {
-            t += self.waves * soft_max(&[inner, self.share * r.cores]);
-        }
-        if self.tail > 0.0 {
-            t += soft_max(&[inner, self.share * self.tail]);
+        let (work, store) = self.stations(inner, self.last);
+        let mut t = self.trip + work + store + self.reduce;
+        if self.rounds > 1.0 {
+            let (work, store) = self.stations(inner, self.active);
+            t += (self.rounds - 1.0) * time_per_tile(self.trip, work, store, self.resident.min(self.rounds as u64));
         }
         t.max(self.floor)
     }
+}
+
+/// Mean value analysis of a closed network: `tiles` customers, a delay and two stations.
+fn time_per_tile(trip: f64, work: f64, store: f64, tiles: u64) -> f64 {
+    let (mut at_work, mut at_store, mut each) = (0.0, 0.0, 0.0);
+    for held in 1..=tiles {
+        let (in_work, in_store) = (work * (1.0 + at_work), store * (1.0 + at_store));
+        each = (trip + in_work + in_store) / held as f64;
+        if each <= 0.0 {
+            return 0.0;
+        }
+        (at_work, at_store) = (in_work / each, in_store / each);
+    }
+    each
 }
 
 fn matrix_cost(c: &Counts, lane_ops: f64, r: &Rates<'_>) -> OpCost {
@@ -202,8 +264,8 @@ fn matrix_cost(c: &Counts, lane_ops: f64, r: &Rates<'_>) -> OpCost {
         + (tiles * (c.tile_global_bytes as f64 + c.tile_store_bytes as f64) + 2.0 * c.reduce_bytes as f64) * r.global_j
         + c.elements as f64 * lane_ops * r.lane_j;
     let off_chip = hbm_bytes * r.hbm_j;
-    let slow = clock_factor(r.dynamic_w, on_chip, off_chip, |slow| parts.time(r, inner, slow));
-    let time = parts.time(r, inner, slow);
+    let slow = clock_factor(r.dynamic_w, on_chip, off_chip, |slow| parts.time(inner, slow));
+    let time = parts.time(inner, slow);
     OpCost {
         time: Seconds(time + r.kernels.launch_s),
         energy: Joules(on_chip * slow + off_chip),
@@ -214,15 +276,14 @@ fn matrix_cost(c: &Counts, lane_ops: f64, r: &Rates<'_>) -> OpCost {
 }
 
 fn matrix_bound(p: &Parts, r: &Rates<'_>, slow: f64, time: f64) -> BoundBy {
-    let rounds = p.waves + if p.tail > 0.0 { 1.0 } else { 0.0 };
-    let hbm = (p.share * (p.waves * r.cores + p.tail)).max(p.floor);
+    let fixed = p.trip + p.reduce + r.kernels.launch_s;
     let terms = [
-        (p.arrays * rounds / slow, BoundBy::Compute),
-        (p.lanes * rounds / slow, BoundBy::Vector),
-        (p.local * rounds / slow, BoundBy::LocalBuffer),
-        (p.global * rounds / slow, BoundBy::GlobalBuffer),
-        (hbm, BoundBy::Hbm),
-        (p.fixed.min(time) + r.kernels.launch_s, BoundBy::Latency),
+        (p.arrays * p.rounds / slow, BoundBy::Compute),
+        (p.lanes * p.rounds / slow, BoundBy::Vector),
+        (p.local * p.rounds / slow, BoundBy::LocalBuffer),
+        (p.global * p.rounds / slow, BoundBy::GlobalBuffer),
+        (p.floor.max((p.read + p.store) * ((p.rounds - 1.0) * p.active + p.last)), BoundBy::Hbm),
+        (fixed.min(time), BoundBy::Latency),
     ];
     let mut best = terms[0];
     for term in terms {
@@ -266,7 +327,7 @@ fn vector_cost(c: &Counts, v: &VectorOp, r: &Rates<'_>) -> OpCost {
     let rounds = (c.rows as f64 / c.rows_at_once.max(1) as f64).ceil();
     let steps = row_steps(c, v.kind) * k.row_step_cycles / r.clock * rounds;
     let passes = k.pass_s * if long { LONG_PASSES as f64 } else { 1.0 };
-    let stream = soft_max(&[memory, work, global]);
+    let stream = soft_max([memory, work, global]);
     // The first round's loads are its steps; later rounds stream beside them.
     let time = if steps > 0.0 { stream.max(steps + stream * (1.0 - 1.0 / rounds)) } else { stream + passes };
     let energy = elements * ops * r.lane_j + (bytes + again) * r.global_j + bytes * r.hbm_j;

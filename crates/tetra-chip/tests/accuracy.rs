@@ -1,73 +1,93 @@
-//! Predicted against published kernel times, per op and accelerator. The kernel constants were fitted on this table: these are
-//! residuals, not forecasts.
+//! Predicted against published kernel times, per op and accelerator: what is reached. The kernel constants were fitted on this table, so these are
+//! residuals; what was left out of a fit is in the last test.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::collections::BTreeMap;
+use common::kernels::{KNOBS, KernelRow, fit, kernel_rows, predicted, score};
+use tetra_workload::Op;
 
-use tetra_chip::{KernelColumns, KernelRefusal, Launch, kernel_time, op_of};
+/// Name of the op, part of the accelerator's name, most mean and 95th percentile of the absolute error in per cent.
+const REACHED: [(&str, &str, f64, f64); 8] = [
+    ("gemm", "A100 SXM4", 2.0, 5.0),
+    ("gemm", "A100 PCIe", 6.5, 16.0),
+    ("gemm", "H100", 7.0, 25.0),
+    ("softmax", "A100", 4.0, 8.0),
+    ("layernorm", "A100", 2.0, 4.0),
+    ("gelu", "A100", 2.0, 3.0),
+    ("rmsnorm", "A100", 10.0, 18.0),
+    ("rmsnorm", "H100", 10.0, 31.0),
+];
 
-/// Mean absolute error in per cent by op and accelerator, and rows refused by reason.
-fn scores(scale: f64, rename: bool) -> (BTreeMap<String, f64>, usize) {
+#[test]
+fn kernels_are_predicted_as_well_as_stated() {
     let (constants, set) = (common::constants(), common::chips());
-    let config = std::fs::read_to_string(common::root().join("models/GPT-3-175B.json")).unwrap();
-    let model = tetra_workload::hf::read_config("GPT-3-175B", &config).unwrap();
-    let mut reader = csv::Reader::from_path(common::root().join("validation/kernel_measured.csv")).unwrap();
-    let headers = reader.headers().unwrap().clone();
-    let at = |name: &str| headers.iter().position(|h| h == name).unwrap();
-    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    let mut collectives = 0;
-    for record in reader.records() {
-        let record = record.unwrap();
-        let get = |name: &str| record[at(name)].to_owned();
-        let (op_name, notes) = (get("op"), get("notes"));
-        let count = |name: &str| get(name).parse().ok();
-        let columns = KernelColumns {
-            op: &op_name,
-            m: count("m"),
-            n: count("n"),
-            k: count("k"),
-            precision: &get("precision"),
-            notes: &notes,
-            model: op_name.starts_with("gpt3-layer").then_some(&model),
-        };
-        let op = match op_of(&columns) {
-            Ok(op) => op,
-            Err(e) => {
-                assert_eq!(e, KernelRefusal::Collective, "{op_name}");
-                collectives += 1;
-                continue;
-            }
-        };
-        let mut chip = set.find(&get("accelerator")).unwrap().clone();
-        if rename {
-            chip.name = "x".into();
-            chip.aliases.clear();
-            chip.source.clear();
+    let rows = kernel_rows(&set);
+    for (op, chip, mean, tail) in REACHED {
+        let (mape, p95) = score(rows.iter().filter(|r| r.name == op && r.accelerator.contains(chip)), &constants);
+        assert!(mape <= mean && p95 <= tail, "{op} {chip}: {mape:.2} / {p95:.1} %");
+    }
+}
+
+#[test]
+fn the_ops_of_a_layer_add_up() {
+    let (constants, set) = (common::constants(), common::chips());
+    let rows = kernel_rows(&set);
+    for phase in ["prefill", "decode"] {
+        let of_phase = || rows.iter().filter(|r| r.notes.contains(phase));
+        let (mape, _) = score(of_phase(), &constants);
+        assert!(mape <= 6.0, "{phase}: {mape:.2} %");
+        let sum = of_phase().map(|r| predicted(r, &constants)).sum::<f64>() / of_phase().map(|r| r.seconds).sum::<f64>();
+        assert!((sum - 1.0).abs() <= 0.03, "{phase}: sum {sum:.3}");
+    }
+}
+
+#[test]
+fn predictions_know_no_names() {
+    let (constants, set) = (common::constants(), common::chips());
+    for mut row in kernel_rows(&set) {
+        let named = predicted(&row, &constants);
+        row.chip.name = "x".into();
+        row.chip.aliases.clear();
+        row.chip.source.clear();
+        assert_eq!(named, predicted(&row, &constants));
+    }
+}
+
+/// Whether a row belongs to the sweep of widths (rows fixed at 8192, N = K); the other sweep fixes N = K at 12288.
+fn is_width_sweep(row: &KernelRow) -> bool {
+    matches!(row.op, Op::Gemm(g) if g.n == g.k && g.n != 12288)
+}
+
+/// The constants of matrix products fitted anew without one of the two sweeps, from a start that has seen neither: the error on the sweep left out.
+/// Normalisations timed on the device show the launch.
+/// Without the widths the host's launch is given, for no kernel of the other sweep is short enough to show it.
+#[test]
+fn a_sweep_left_out_of_the_fit_is_predicted() {
+    let (mut start, set) = (common::constants(), common::chips());
+    for (_, knob, low, high) in KNOBS {
+        *knob(&mut start) = (low * high).sqrt();
+    }
+    let rows = kernel_rows(&set);
+    let host = common::constants().kernels.host_matrix_s;
+    for (widths, mean, tail) in LEFT_OUT {
+        let here = |r: &&KernelRow| r.name == "gemm" && r.accelerator.contains("A100 SXM4");
+        let left = || rows.iter().filter(here).filter(|r| is_width_sweep(r) == widths);
+        let seen: Vec<(&KernelRow, f64)> = rows
+            .iter()
+            .filter(|r| (r.name == "gemm" || r.name == "rmsnorm") && !(here(r) && is_width_sweep(r) == widths))
+            .map(|r| (r, if here(&r) { 4.0 } else { 0.5 }))
+            .collect();
+        let mut from = start.clone();
+        let knobs: Vec<_> = KNOBS.iter().copied().filter(|k| !widths || k.0 != "host_matrix").collect();
+        if widths {
+            from.kernels.host_matrix_s = host;
         }
-        let measured = get("value").parse::<f64>().unwrap() * scale;
-        let predicted = kernel_time(&op, &chip, &constants, Launch::of_notes(&notes)).value();
-        let family = op_name.split(':').next().unwrap_or_default().to_owned();
-        let sum = sums.entry(format!("{family} {}", get("accelerator"))).or_default();
-        sum.0 += 100.0 * (predicted / measured - 1.0).abs();
-        sum.1 += 1.0;
+        let (mape, p95) = score(left(), &fit(&seen, &from, &knobs));
+        println!("{} left out: {mape:.2} / {p95:.1} %", if widths { "N = K sweep" } else { "M sweep" });
+        assert!(mape <= mean && p95 <= tail, "{widths}: {mape:.2} / {p95:.1} %");
     }
-    (sums.into_iter().map(|(k, (e, n))| (k, e / n)).collect(), collectives)
 }
 
-#[test]
-fn kernels_are_predicted_within_ten_per_cent() {
-    let (scores, collectives) = scores(1.0, false);
-    assert!(scores.len() >= 9 && collectives == 36, "{scores:?} {collectives}");
-    for (family, mape) in &scores {
-        assert!(*mape < 10.0, "{family}: {mape:.1} %");
-    }
-    let mean = scores.values().sum::<f64>() / scores.len() as f64;
-    assert!(mean < 6.0, "mean over families {mean:.1} %");
-}
-
-#[test]
-fn predictions_know_neither_names_nor_measured_values() {
-    assert_eq!(scores(1.0, false), scores(1.0, true));
-}
+/// Whether the sweep of widths is left out, and the most error on it.
+const LEFT_OUT: [(bool, f64, f64); 2] = [(true, 4.0, 10.0), (false, 4.0, 11.5)];

@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use tetra_chip::OpTimer;
 use tetra_chip::template::{Design, build};
-use tetra_chip::{Misfit, Timer, area};
+use tetra_chip::{Misfit, Timer, area, floorplan};
 use tetra_quantity::{Bytes, BytesPerSecond, Hertz, Watts};
 use tetra_workload::{AttentionOp, DataType, Gemm, Op, VectorKind, VectorOp};
 
@@ -134,24 +136,38 @@ fn systolic_designs_build_and_run() {
 }
 
 #[test]
-fn floor_plans_tile_their_die() {
+fn floor_plans_tile_their_dies_and_draw_the_breakdown() {
     let constants = common::constants();
     for chip in common::chips().iter() {
         let a = area::breakdown(chip, &constants);
-        let sum: f64 = a.parts.iter().map(|p| p.1).sum();
-        assert!((sum - a.total_mm2).abs() < 1e-6 * sum);
-        let (w, h) = area::die_size_mm(chip, &a, &constants);
-        let rects = area::floorplan(chip, &a, &constants);
-        let covered: f64 = rects.iter().map(|r| r.w * r.h).sum();
-        assert!((covered / (w * h) - 1.0).abs() < 1e-6, "{}: {covered} of {}", chip.name, w * h);
-        for r in &rects {
-            assert!(r.x >= -1e-9 && r.y >= -1e-9 && r.x + r.w <= w + 1e-6 && r.y + r.h <= h + 1e-6, "{}: {r:?}", chip.name);
-        }
-        for (i, a) in rects.iter().enumerate() {
-            for b in &rects[i + 1..] {
-                let overlap = (a.x + a.w).min(b.x + b.w) - a.x.max(b.x) > 1e-6 && (a.y + a.h).min(b.y + b.h) - a.y.max(b.y) > 1e-6;
-                assert!(!overlap, "{}: {a:?} {b:?}", chip.name);
+        let dies = floorplan::floorplan(chip, &constants);
+        let mut drawn: BTreeMap<&str, f64> = BTreeMap::new();
+        for die in &dies {
+            let rects = &die.rects;
+            let covered: f64 = rects.iter().map(|r| r.w * r.h).sum();
+            assert!((covered / (die.w * die.h) - 1.0).abs() < 1e-6, "{}: {covered} of {}", chip.name, die.w * die.h);
+            for r in rects {
+                assert!(r.x >= -1e-9 && r.y >= -1e-9 && r.x + r.w <= die.w + 1e-6 && r.y + r.h <= die.h + 1e-6, "{}: {r:?}", chip.name);
+                let parts = if r.name == "core" { floorplan::core_parts(&a, r) } else { vec![r.clone()] };
+                for p in parts {
+                    *drawn.entry(p.name).or_default() += p.w * p.h * die.count as f64;
+                }
+            }
+            for (i, a) in rects.iter().enumerate() {
+                for b in &rects[i + 1..] {
+                    let overlap = (a.x + a.w).min(b.x + b.w) - a.x.max(b.x) > 1e-6 && (a.y + a.h).min(b.y + b.h) - a.y.max(b.y) > 1e-6;
+                    assert!(!overlap, "{}: {a:?} {b:?}", chip.name);
+                }
             }
         }
+        // What is drawn of each part is what the breakdown says, and nothing else but the space no part takes.
+        for &(name, mm2) in &a.parts {
+            let found = drawn.remove(name).unwrap_or(0.0);
+            assert!((found - mm2).abs() <= 1e-6 * a.total_mm2, "{}: {name} drawn {found}, modelled {mm2}", chip.name);
+        }
+        drawn.remove(floorplan::NOT_MODELLED);
+        assert!(drawn.is_empty(), "{}: {drawn:?}", chip.name);
+        let stacks: u64 = dies.iter().map(|d| d.stacks.len() as u64 * d.count).sum();
+        assert!(stacks >= chip.memory.hbm_stacks, "{}: {stacks} stacks", chip.name);
     }
 }

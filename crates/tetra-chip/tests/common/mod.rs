@@ -1,6 +1,8 @@
 //! Tables and chips for tests, read from the data folder.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod kernels;
+
 use std::path::PathBuf;
 
 use tetra_chip::{ChipConstants, ChipSet};
@@ -12,11 +14,12 @@ pub fn root() -> PathBuf {
 
 pub fn tables() -> Tables {
     let read = |name: &str| std::fs::read_to_string(root().join("data").join(name)).unwrap();
-    let (a, b, c) = (read("calibration.csv"), read("technology.csv"), read("ranges.csv"));
+    let (a, b, c, d) = (read("calibration.csv"), read("technology.csv"), read("ranges.csv"), read("silicon.csv"));
     let files = [
         TableText { name: "calibration.csv", text: &a },
         TableText { name: "technology.csv", text: &b },
         TableText { name: "ranges.csv", text: &c },
+        TableText { name: "silicon.csv", text: &d },
     ];
     Tables::parse(&files, &read("sources.toml")).unwrap()
 }
