@@ -235,12 +235,14 @@ pub fn chip_report(setting: &Setting<'_>, build: Option<&Worked>) -> ChipReport 
         property("export class", package.export.class.word().to_owned()),
         property("total processing performance", show_number(package.export.tpp)),
     ];
-    let rectangle = |r: tetra_chip::area::Rect| Rectangle { name: r.name.to_owned(), x: r.x, y: r.y, w: r.w, h: r.h };
+    let plan = tetra_chip::floorplan::floorplan(chip, k).into_iter().next();
+    let (die_width_mm, die_height_mm) = plan.as_ref().map_or((0.0, 0.0), |d| (d.w, d.h));
+    let rectangle = |r: tetra_chip::floorplan::Rect| Rectangle { name: r.name.to_owned(), x: r.x, y: r.y, w: r.w, h: r.h };
     ChipReport {
         properties,
-        die_width_mm: chip.silicon.die_width.value() * 1e3,
-        die_height_mm: chip.silicon.die_height.value() * 1e3,
-        floor_plan: tetra_chip::area::floorplan(chip, &area, k).into_iter().map(rectangle).collect(),
+        die_width_mm,
+        die_height_mm,
+        floor_plan: plan.map_or(Vec::new(), |d| d.rects.into_iter().map(rectangle).collect()),
         unit_cost: package.waterfall.iter().map(|(n, usd)| ((*n).to_owned(), usd.value())).collect(),
     }
 }

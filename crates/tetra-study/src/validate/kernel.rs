@@ -1,6 +1,6 @@
 //! Rows of a kernel table: one op on one chip, or one collective.
 
-use tetra_chip::{KernelColumns, KernelRefusal, Launch, kernel_time, op_of};
+use tetra_chip::{KernelColumns, KernelRefusal, Launch, kernel_time, launches_of, op_of};
 use tetra_cluster::{Network, collective};
 use tetra_workload::{Collective, CollectiveKind, DataType, Op, ParallelGroup};
 
@@ -36,7 +36,10 @@ fn value(record: &Record, bench: &Bench) -> Result<Prediction, String> {
     };
     let error = &bench.error;
     let (seconds, width) = match op_of(&columns) {
-        Ok(op) => (kernel_time(&op, chip, &bench.chip, Launch::of_notes(columns.notes)), mechanism(&op, bench)),
+        Ok(op) => {
+            let once = kernel_time(&op, chip, &bench.chip, Launch::of_notes(columns.notes));
+            (once * launches_of(&columns) as f64, mechanism(&op, bench))
+        }
         Err(KernelRefusal::Collective) => {
             let ranks = record.count("n_accel")?.ok_or("column n_accel is blank")?;
             (collective::time(&collective_of(record, bench)?, ranks, &Network::of(chip, &bench.cluster)), error.collective)

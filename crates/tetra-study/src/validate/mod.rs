@@ -8,6 +8,7 @@ mod kernel;
 mod row;
 mod score;
 mod serving;
+mod silicon;
 mod table;
 mod training;
 
@@ -40,6 +41,8 @@ pub struct Bench {
     pub serve: ServeConstants,
     /// Discrepancy of each mechanism.
     pub error: ModelError,
+    /// The tables themselves: published machines and networks.
+    pub tables: Tables,
 }
 
 impl Bench {
@@ -56,6 +59,7 @@ impl Bench {
             cluster: ClusterConstants::from_tables(tables)?,
             serve: ServeConstants::from_tables(tables)?,
             error: ModelError::from_tables(tables)?,
+            tables: tables.clone(),
         })
     }
 
@@ -97,6 +101,7 @@ pub fn predict(table: &Table, bench: &Bench) -> Vec<Row> {
             Kind::Training => training::predict(record, bench),
             Kind::Inference => inference::predict(record, bench),
             Kind::Serving => serving::predict(record, bench),
+            Kind::Silicon => silicon::predict(record, bench),
         })
         .collect();
     rows.into_iter().flatten().collect()

@@ -14,14 +14,17 @@ pub enum Kind {
     Inference,
     /// TTFT and TPOT of a serving engine.
     Serving,
+    /// Counters, traffic, power and area of silicon.
+    Silicon,
 }
 
-/// Columns that make a table of a kind; `id` and `accelerator` belong to all.
-const REQUIRED: [(Kind, &[&str]); 4] = [
-    (Kind::Serving, &["model", "input_len", "output_len", "ttft_ms", "tpot_ms"]),
-    (Kind::Kernel, &["op", "m", "n", "k", "metric", "value"]),
-    (Kind::Training, &["model", "global_batch", "seq", "metric", "value"]),
-    (Kind::Inference, &["model", "phase", "metric", "value"]),
+/// Columns that make a table of a kind; `id` belongs to all.
+const REQUIRED: [(Kind, &[&str]); 5] = [
+    (Kind::Serving, &["accelerator", "model", "input_len", "output_len", "ttft_ms", "tpot_ms"]),
+    (Kind::Kernel, &["accelerator", "op", "m", "n", "k", "metric", "value"]),
+    (Kind::Training, &["accelerator", "model", "global_batch", "seq", "metric", "value"]),
+    (Kind::Inference, &["accelerator", "model", "phase", "metric", "value"]),
+    (Kind::Silicon, &["architecture", "workload", "metric", "value"]),
 ];
 /// More lines than any published table has.
 const MOST_LINES: usize = 2_000_000;
@@ -186,7 +189,7 @@ fn check_header(file: &str, header: &[String]) -> Result<(), TableError> {
 
 fn kind_of(file: &str, header: &[String]) -> Result<Kind, TableError> {
     let missing = |columns: &[&str]| -> Vec<String> {
-        ["id", "accelerator"].iter().chain(columns).filter(|c| !header.iter().any(|h| h == *c)).map(|c| (*c).to_owned()).collect()
+        ["id"].iter().chain(columns).filter(|c| !header.iter().any(|h| h == *c)).map(|c| (*c).to_owned()).collect()
     };
     let mut best: Option<(Kind, Vec<String>)> = None;
     for (kind, columns) in REQUIRED {
@@ -194,7 +197,9 @@ fn kind_of(file: &str, header: &[String]) -> Result<Kind, TableError> {
         if lacks.is_empty() {
             return Ok(kind);
         }
-        if best.as_ref().is_none_or(|(_, b)| lacks.len() < b.len()) {
+        // A table of silicon has few columns: it is meant only where one of its own stands.
+        let meant = kind != Kind::Silicon || header.iter().any(|h| h == "architecture" || h == "workload");
+        if meant && best.as_ref().is_none_or(|(_, b)| lacks.len() < b.len()) {
             best = Some((kind, lacks));
         }
     }
