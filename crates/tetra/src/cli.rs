@@ -66,6 +66,8 @@ pub enum Verb {
     Model(ModelAt),
     /// Ops of a model on a chip: time, energy, utilisation, bound by.
     Chip(ChipAt),
+    /// The best mapping of one op on a machine, proved best: loop nest, buffers, what bounds it.
+    Map(Box<MapAt>),
     /// A training step, its breakdown and its memory.
     Train(Box<Train>),
     /// Steady-state serving: TTFT, TPOT, tokens/s, its breakdown and its memory.
@@ -118,10 +120,44 @@ pub struct ModelAt {
     pub precision: String,
 }
 
+/// An op to be mapped.
+#[derive(Debug, Args)]
+pub struct MapAt {
+    /// The op: gemm:MxNxK, gemm:BxMxNxK, conv:k=64,c=64,p=56,q=56,r=3,s=3, attention:heads=32,q=2048,kv=2048,d=128,causal, mlp:MxKxFxN,
+    /// elementwise:RxC, reduce:RxC, gather:RxC or scatter:RxC; a type may follow, as in gemm:64x64x64:fp16.
+    #[arg(
+        long,
+        value_name = "OP",
+        required_unless_present = "check",
+        default_value_if("check", clap::builder::ArgPredicate::IsPresent, "")
+    )]
+    pub op: String,
+    /// A machine's or chip's TOML file, or the name of a built-in one.
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "check",
+        default_value_if("check", clap::builder::ArgPredicate::IsPresent, "")
+    )]
+    pub chip: String,
+    /// What is to be least.
+    #[arg(long, default_value = "edp", value_parser = ["time", "energy", "edp", "pareto"])]
+    pub objective: String,
+    /// ideal (perfect overlap, single buffers) or real.
+    #[arg(long, default_value = "real", value_parser = ["ideal", "real"])]
+    pub mode: String,
+    /// Write the certificate of the mapping.
+    #[arg(long, value_name = "OUT.json")]
+    pub certificate: Option<PathBuf>,
+    /// Check a certificate instead: by code that the mapper does not share.
+    #[arg(long, value_name = "CERTIFICATE.json", conflicts_with_all = ["op", "chip", "certificate"])]
+    pub check: Option<PathBuf>,
+}
+
 /// A chip at work on a model.
 #[derive(Debug, Args)]
 pub struct ChipAt {
-    /// Name or alias of a chip, or a chip's TOML file.
+    /// Name or alias of a chip, a chip's TOML file, or a hardware description of LLMCompass (JSON).
     pub chip: String,
     /// A config.json, or the name of a built-in one; without it the chip itself is shown.
     #[arg(long)]
@@ -141,6 +177,15 @@ pub struct ChipAt {
     /// Number format of weights and activations.
     #[arg(long, default_value = "bf16")]
     pub precision: String,
+    /// Value of a variable of an AccelForge architecture (YAML).
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Write the chip of another tool's file (LLMCompass JSON, AccelForge YAML) as a chip file, with notes of what was not carried over.
+    #[arg(long, value_name = "CHIP.toml")]
+    pub out: Option<PathBuf>,
+    /// Draw the chip's floor plan, to scale, into this file.
+    #[arg(long, value_name = "OUT.svg")]
+    pub floorplan: Option<PathBuf>,
 }
 
 /// A chip to make.

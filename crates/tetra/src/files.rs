@@ -212,6 +212,18 @@ impl Output {
     }
 }
 
+/// Writes one file, whole or not at all.
+///
+/// # Errors
+/// A name that is no file's, a file that cannot be written.
+pub fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| Failure::input(path, "not a file name", "name a file"))?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut output = Output::into(folder)?;
+    output.write(name, text.as_bytes())?;
+    output.finish()
+}
+
 impl Drop for Output {
     fn drop(&mut self) {
         for (part, _) in &self.staged {

@@ -151,7 +151,7 @@ fn no_file_has_a_nameless_name() {
 
 #[test]
 fn crates_import_only_those_above_them() {
-    const STREET: [&str; 9] = ["quantity", "workload", "chip", "foundry", "cluster", "site", "plan", "study", "codesign"];
+    const STREET: [&str; 10] = ["replay", "quantity", "workload", "chip", "foundry", "cluster", "site", "plan", "study", "codesign"];
     let place = |name: &str| STREET.iter().position(|s| *s == name);
     for (path, text) in files("toml").into_iter().filter(|(p, _)| p.starts_with("crates/") && p.ends_with("Cargo.toml")) {
         let manifest: toml::Table = text.parse().unwrap();

@@ -128,6 +128,12 @@ fn altered(column: &str, cell: &str, before: &Names, after: &Names) -> String {
         "source_url" | "source_where" | "engine" | "engine_version" => "elsewhere".into(),
         "model" => model(cell).unwrap_or_else(|| cell.to_owned()),
         "accelerator" => before.bench.chips.find(cell).map_or_else(|| cell.to_owned(), |c| after.chips[&c.name].clone()),
+        // The words before those of a process name the chip.
+        "architecture" => {
+            let ends = cell.match_indices(' ').map(|(i, _)| i).chain([cell.len()]);
+            let chip = ends.filter_map(|i| before.bench.chips.find(&cell[..i]).map(|c| (i, after.chips[&c.name].clone()))).next_back();
+            chip.map_or_else(|| cell.to_owned(), |(i, name)| format!("{name}{}", &cell[i..]))
+        }
         "op" => match cell.split_once("-layer:").and_then(|(name, part)| model(name).map(|m| format!("{m}-layer:{part}"))) {
             Some(op) => op,
             None => cell.to_owned(),

@@ -7,10 +7,11 @@ use tetra_quantity::{Fraction, Seconds, SquareMetres, show_number};
 use tetra_workload::{Shard, Work, graph};
 
 use super::Answer;
+use super::import::{architecture, imported, is_architecture, is_foreign};
 use super::inputs::{chip, model, precision, tables};
 use crate::cli::ChipAt;
 use crate::failure::Failure;
-use crate::files::Library;
+use crate::files::{Library, write_file};
 use crate::show::{sections, table};
 
 /// Draws of the constants behind a printed range.
@@ -25,20 +26,44 @@ fn work(phase: &str, batch: u64, context: u64) -> Result<Work, Failure> {
     }
 }
 
+/// The chip that is meant and what an import says of it; writes the files that are asked for.
+fn opened(library: &Library, at: &ChipAt, constants: &ChipConstants) -> Result<(Chip, Vec<String>), Failure> {
+    let (found, notes) = if is_foreign(&at.chip) {
+        let import = imported(library, &at.chip)?;
+        if let Some(path) = &at.out {
+            write_file(path, &import.toml)?;
+        }
+        (import.chip, import.notes)
+    } else {
+        if let Some(path) = &at.out {
+            return Err(Failure::input(path, "--out writes imported chips", "give another tool's file, or leave --out out"));
+        }
+        (chip(library, &at.chip)?, Vec::new())
+    };
+    if let Some(path) = &at.floorplan {
+        write_file(path, &tetra_chip::drawing::svg(&found, constants))?;
+    }
+    Ok((found, notes))
+}
+
 pub fn answer(library: &Library, at: &ChipAt) -> Result<Answer, Failure> {
+    if is_architecture(&at.chip) {
+        return architecture(library, at);
+    }
     let tables = tables(library)?;
     let constants = ChipConstants::from_tables(&tables).map_err(|e| Failure::all("data", [e]))?;
-    let chip = chip(library, &at.chip)?;
+    let (chip, notes) = opened(library, at, &constants)?;
     let Some(config) = &at.model else {
         let draws: Result<Vec<_>, _> = (0..DRAWS).map(|d| ChipConstants::from_tables(&tables.sample(0, d))).collect();
         let facts = chip_facts(&chip, &constants, &draws.map_err(|e| Failure::all("data", [e]))?);
-        return Answer::new(itself(&chip, &facts), &serde_json::json!({ "name": chip.name, "facts": facts }));
+        let text =
+            if notes.is_empty() { itself(&chip, &facts) } else { sections(&[("", itself(&chip, &facts)), ("imported", notes.join("\n"))]) };
+        return Answer::new(text, &serde_json::json!({ "name": chip.name, "facts": facts, "notes": notes }));
     };
     let model = model(library, config)?;
     let (batch, context) = (at.batch.max(1), at.context);
     let work = work(&at.phase, batch, context)?;
-    let tensor = at.tp.max(1);
-    let shard = Shard { tensor_parallel: tensor, expert_tensor: tensor, ..Shard::ONE };
+    let shard = Shard { tensor_parallel: at.tp.max(1), expert_tensor: at.tp.max(1), ..Shard::ONE };
     let graph = graph(&model, &work, &shard, &precision(&at.precision)?).map_err(|e| Failure::misfit(&e))?;
     let step = step_rows(&graph, &chip, &constants);
     let share = |v: f64| Fraction(v).to_string();

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tetra_chip::{Chip, ChipSet};
+use tetra_chip::nest::Machine;
+use tetra_chip::{Chip, ChipConstants, ChipError, ChipSet};
 use tetra_quantity::{TableText, Tables};
 use tetra_study::validate::Bench;
 use tetra_workload::{Aliases, ConfigError, DataType, Model, Precision, hf::read_config, near};
 
+use super::import::{imported, is_architecture, is_foreign, levels};
 use crate::failure::Failure;
 use crate::files::{Library, Texts, read_text};
 
@@ -93,6 +95,9 @@ pub fn chip(library: &Library, name: &str) -> Result<Chip, Failure> {
     if path.is_dir() {
         return Err(Failure::input(path, "this is a folder", "give the TOML file of a chip"));
     }
+    if is_foreign(name) {
+        return imported(library, name).map(|i| i.chip);
+    }
     if name.ends_with(".toml") || path.exists() {
         return Chip::from_toml(name, &read_text(path)?).map_err(|errors| Failure::Input(errors.iter().map(ToString::to_string).collect()));
     }
@@ -104,6 +109,30 @@ pub fn chip(library: &Library, name: &str) -> Result<Chip, Failure> {
     let names: Vec<_> = if near.is_empty() { set.iter().map(|c| c.name.as_str()).collect() } else { near };
     Err(Failure::Input(vec![format!("no chip \"{name}\": give the path of a chip's TOML file, or one of {}", names.join(", "))]))
 }
+
+/// A machine by path of its TOML file (of its levels, or of a chip), by built-in name, or a chip by name.
+pub fn machine(library: &Library, name: &str, bits: Option<u64>) -> Result<Machine, Failure> {
+    let said = |errors: Vec<ChipError>| Failure::Input(errors.iter().map(ToString::to_string).collect());
+    let path = Path::new(name);
+    if is_architecture(name) {
+        return levels(library, name, &BTreeMap::new()).map(|i| i.machine);
+    }
+    if path.is_file() {
+        let text = read_text(path)?;
+        if Machine::is_machine(&text) {
+            return Machine::from_toml(name, &text).map_err(said);
+        }
+    }
+    let file = format!("{}.toml", name.to_lowercase());
+    if let Some((_, text)) = library.under("machines", ".toml").find(|(n, _)| *n == file) {
+        return Machine::from_toml(&file, text).map_err(said);
+    }
+    let constants = ChipConstants::from_tables(&tables(library)?).map_err(|e| Failure::all("data", [e]))?;
+    Ok(Machine::of_chip(&chip(library, name)?, &constants, bits.unwrap_or(HALF)))
+}
+
+/// Bits of the operands of a chip's arrays where an op names no type.
+const HALF: u64 = 16;
 
 /// Formats of a run by one word.
 pub fn precision(word: &str) -> Result<Precision, Failure> {

@@ -1,9 +1,12 @@
 //! One file per verb: read the inputs, call the crate that answers, give text and JSON.
 
+mod check_map;
 mod chip;
 mod data;
 mod foundry;
+mod import;
 mod inputs;
+mod map;
 mod model;
 mod new;
 mod serve;
@@ -47,6 +50,7 @@ pub fn answer(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Data(at) => data::answer(&library, at),
         Verb::New(at) => new::answer(&library, at),
         Verb::Chip(at) => chip::answer(&library, at),
+        Verb::Map(at) => at.check.as_deref().map_or_else(|| map::answer(&library, at), check_map::answer),
         Verb::Model(at) => model::answer(&library, at),
         Verb::Foundry(at) => foundry::answer(&library, at),
         Verb::Train(at) => train::answer(&library, at),

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use serde::Serialize;
-use tetra_study::validate::{Figures, Row, TableScore, predict, read, score};
+use tetra_chip::ChipConstants;
+use tetra_chip::facts::{FullRate, full_rate};
+use tetra_quantity::show_number;
+use tetra_study::validate::{Bench, Figures, Row, TableScore, predict, read, score};
 
 use super::Answer;
 use super::inputs::bench;
@@ -20,7 +23,13 @@ const LONGEST_NAME: usize = 60;
 #[derive(Serialize)]
 struct Scores {
     tables: Vec<TableScore>,
+    /// Power at full matrix rate against the cap, of every chip; with the built-in tables only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    full_rate: Vec<FullRate>,
 }
+
+/// Draws of the constants behind the range of a power.
+const DRAWS: u64 = 200;
 
 pub fn answer(library: &Library, at: &Validate) -> Result<Answer, Failure> {
     let more = |folder: &Option<std::path::PathBuf>| folder.as_deref().map(read_folder).transpose().map(Option::unwrap_or_default);
@@ -42,11 +51,30 @@ pub fn answer(library: &Library, at: &Validate) -> Result<Answer, Failure> {
         return Err(Failure::Input(errors));
     }
     let predicted: Vec<Vec<Row>> = tables.iter().map(|t| predict(t, &bench)).collect();
-    let scores = Scores { tables: tables.iter().zip(&predicted).map(|(t, rows)| score(&t.file, t.kind, rows)).collect() };
+    let scores = tables.iter().zip(&predicted).map(|(t, rows)| score(&t.file, t.kind, rows)).collect();
+    let scores = Scores { tables: scores, full_rate: if at.tables.is_empty() { power(&bench)? } else { Vec::new() } };
     if let Some(path) = &at.rows {
         write_rows(path, predicted.iter().flatten())?;
     }
-    Answer::new(text(&scores.tables), &scores)
+    Answer::new(format!("{}{}", text(&scores.tables), power_text(&scores.full_rate)), &scores)
+}
+
+fn power(bench: &Bench) -> Result<Vec<FullRate>, Failure> {
+    let draws: Result<Vec<_>, _> = (0..DRAWS).map(|d| ChipConstants::from_tables(&bench.tables.sample(0, d))).collect();
+    Ok(full_rate(bench.chips.iter(), &bench.chip, &draws.map_err(|e| Failure::all("data", [e]))?))
+}
+
+fn power_text(chips: &[FullRate]) -> String {
+    if chips.is_empty() {
+        return String::new();
+    }
+    let rows = chips.iter().map(|c| {
+        let inside = if c.cap_inside { "yes" } else { "no" };
+        let figures = [c.cap, c.watts, c.low, c.high, c.spread].map(show_number);
+        [c.chip.clone()].into_iter().chain(figures).chain([inside.to_owned()]).collect()
+    });
+    let head = ["", "cap W", "modelled W", "P10", "P90", "P90/P10", "cap inside"];
+    format!("\nPower of the arrays at full 16-bit matrix rate, uncapped, beside the published cap\n{}\n", table(&head, 1, rows))
 }
 
 fn write_rows<'a>(path: &Path, rows: impl Iterator<Item = &'a Row>) -> Result<(), Failure> {
