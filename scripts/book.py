@@ -115,7 +115,8 @@ def score():
             else:
                 parts.append(f'  "{key}": {json.dumps(value, ensure_ascii=False)}')
         tables.append(" {\n" + ",\n".join(parts) + "\n }")
-    write(SCORE, '{"tables": [\n' + ",\n".join(tables) + "\n]}\n")
+    power = [json.dumps(row) for row in fresh["full_rate"]]
+    write(SCORE, '{"tables": [\n' + ",\n".join(tables) + '\n], "full_rate": [\n' + ",\n".join(power) + "\n]}\n")
     return fresh
 
 
