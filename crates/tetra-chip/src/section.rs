@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tetra_quantity::{Quantity, parse_quantity, toml_words};
+use tetra_quantity::{Quantity, parse_quantity, toml_kind, toml_words};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -89,7 +89,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     fn wrong(&self, errors: &mut Errors<'_>, key: &str, value: &Spanned<DeValue<'i>>, wanted: &str) {
-        let cause = format!("\"{}\" is {}", self.key(key), kind_of(value.get_ref()));
+        let cause = format!("\"{}\" is {}", self.key(key), toml_kind(value.get_ref()));
         errors.push(value.span(), cause, &format!("write {wanted}"));
     }
 
@@ -239,17 +239,5 @@ impl<'t, 'i> Section<'t, 'i> {
             let shown: String = key.chars().take(LONGEST_WORD).collect();
             errors.push(span.clone(), format!("key \"{}\" is not known", self.key(&shown)), "remove it or correct its name");
         }
-    }
-}
-
-fn kind_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a decimal number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
     }
 }

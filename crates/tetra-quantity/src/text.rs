@@ -92,6 +92,20 @@ pub fn toml_words(error: &toml::de::Error) -> String {
     cause.replace('\n', ", ").chars().take(LONGEST).collect()
 }
 
+/// The type of a TOML value in words: "a whole number".
+pub fn toml_kind(value: &toml::de::DeValue<'_>) -> &'static str {
+    use toml::de::DeValue;
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
 /// Line and cause of broken TOML, on one line: `3: expected "="`.
 pub fn toml_cause(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |s| s.start.min(text.len()));

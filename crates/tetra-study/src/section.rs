@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
-use tetra_quantity::{Quantity, parse_quantity};
+use tetra_quantity::{Quantity, parse_quantity, toml_kind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -207,15 +207,7 @@ pub(crate) fn quantity_of<Q: Quantity>(
 
 /// Notes that a value has the wrong type.
 pub(crate) fn wrong_type(key: &str, place: Range<usize>, found: &DeValue<'_>, wanted: &str, example: &str, problems: &mut Problems) {
-    let kind = match found {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a decimal number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    };
+    let kind = toml_kind(found);
     problems.add(place, format!("`{key}` is {kind} where {wanted} is needed"), format!("write for example `{key} = {example}`"));
 }
 

@@ -1,8 +1,8 @@
 //! Least traffic across a boundary between levels for the capacity below it, whatever the mapping (the Orojenesis curve: Huang et al.,
 //! Mind the Gap, ISCA 2024, here for ops in which no rank is left out by two tensors).
 //!
-//! All levels below the boundary are taken as one buffer of their capacities together, of one instance where instances share nothing. The tensor whose place lies outermost moves once;
-//! it holds a tile of `a` by `b`, where `a` counts the ranks that the second tensor lacks and `b` those that the third lacks, and these
+//! All levels below the boundary are taken as one buffer of their capacities together, of one instance where instances share nothing.
+//! The tensor whose place lies outermost moves once; it holds a tile of `a` by `b`, where `a` counts the ranks that the second tensor lacks and `b` those that the third lacks, and these
 //! move `⌈X_a/a⌉` and `⌈X_b/b⌉` times: least over the tensor held, `a`, and the largest `b` that fits.
 
 use crate::nest::machine::MOST_LEVELS;

@@ -5,9 +5,10 @@ use crate::nest::bound::{Boundary, boundaries};
 use crate::nest::count::{Moved, count};
 use crate::nest::loops::Nest;
 use crate::nest::machine::{MOST_LEVELS, Machine};
+use crate::nest::objective::Objective;
 use crate::nest::price::{Mode, NestCost, point_j};
 use crate::nest::problem::{Problem, Work};
-use crate::nest::search::{Found, Objective, Tally};
+use crate::nest::search::{Found, Tally};
 use crate::nest::space::Space;
 
 /// A mapping with everything that its claims rest on.
@@ -49,9 +50,9 @@ pub struct LowerBound {
 /// The mapspace and the rules of the search.
 const MAPSPACE: &str = "At every level any subset of the tensors that may lie there (those that must do) in any order, any loops between \
 places; a loop's tile is a whole number of inner tiles, for each number of trips around it the smallest (the last tile of a rank is cut \
-at the edge); on each fan-out up to two ranks side by side. Left out because never better: a loop directly above a place of a tensor \
-that it does not index (dominated), a loop directly below a place of a tensor that it does index, unless tiles overlap or runs are \
-rounded up. Left out by count: places that do not fit (capacity); places and assignments whose lower bound is no better than the best \
+at the edge); on each fan-out up to two ranks side by side, each on as few lanes as some number of rounds needs, on any number where \
+sums of instances are not added. Left out because never better: a loop directly above a place of a tensor that it does not index (dominated), a loop directly below a place of a tensor that it \
+does index, unless tiles overlap, runs are rounded up, or a systolic array fills and drains per fold. Left out by count: places that do not fit (capacity); places and assignments whose lower bound is no better than the best \
 mapping (bound, assignments_bound): cost so far, pending words at the cheapest access, least crossing of the boundaries further out.";
 
 /// The certificate of a mapping that the search found.

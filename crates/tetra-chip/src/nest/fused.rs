@@ -2,7 +2,7 @@
 //! (`T = A·W₁`, `C = T·W₂`).
 //!
 //! Two ranks are tiled outside the level in which they meet (queries and keys; rows and hidden), all others lie whole inside. For every
-//! pair of tile sizes and both orders of the two loops: tiles of all tensors, the middle one among them, must fit; outer tensors move
+//! pair of tile sizes (every number of tiles up to 256 of a rank, then each a sixteenth more) and both orders of the two loops: tiles of all tensors, the middle one among them, must fit; outer tensors move
 //! once, or once per tile of the rank that they lack when that loop runs around theirs; each phase of a tile is mapped exactly on the
 //! machine from that level inward. Whole phases on that machine bound those of tiles from below. Phases of a tile run one after the other
 //! beside the traffic of the outer level. Keys masked by causality or a window are left out by whole tiles (Dao et al., arXiv 2307.08691).
@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use tetra_quantity::Bytes;
 
 use crate::nest::machine::{Level, Machine, Roles};
+use crate::nest::objective::Objective;
 use crate::nest::op::{Bits, Named, rank, tensor};
+use crate::nest::power::Settled;
 use crate::nest::price::{Mode, buffers, port};
 use crate::nest::problem::{MOST_RANKS, Problem, Rank, Sizes, Tensor, Work, parts};
-use crate::nest::search::{Found, Objective, front_within};
+use crate::nest::search::{Found, front_within};
 use crate::nest::space::smaller;
 
 /// Bits of a byte.
@@ -216,6 +218,25 @@ fn plain(ranks: &[usize]) -> Vec<Vec<(usize, u64)>> {
     ranks.iter().map(|&r| vec![(r, 1)]).collect()
 }
 
+/// Tiles of one rank up to which every number of them is tried, and the share by which it grows beyond.
+const EVERY_TRIP: u64 = 256;
+const GROWTH: u64 = 16;
+/// Most tiles of rows under a mask, each of which is looked at.
+const MOST_MASKED: u64 = 1 << 16;
+
+/// Sizes of tiles of an outer rank, the largest first: every one that some number of tiles needs up to `EVERY_TRIP`, then fewer.
+fn tile_sizes(whole: u64, most: u64) -> Vec<u64> {
+    let mut out = Vec::new();
+    let mut size = whole;
+    while size > 0 && whole.div_ceil(size) <= most {
+        out.push(size);
+        let trips = whole.div_ceil(size);
+        let next = smaller(whole, size);
+        size = if trips < EVERY_TRIP { next } else { next.min(whole.div_ceil(trips + trips / GROWTH)) };
+    }
+    out
+}
+
 /// Traffic of the outer tensors for one choice.
 struct Outer {
     tiles: [u64; 2],
@@ -266,7 +287,7 @@ pub fn fuse(pair: &Pair, machine: &Machine, mode: Mode, objective: Objective) ->
         (inner.levels[0].capacity_bits, inner.compute.launch_cycles) = (None, 0.0);
         let mut fuse = Fuse { pair, machine, inner, level, mode, fronts: BTreeMap::new(), left: MOST_PLACES, stopped: false };
         if let Some(found) = fuse.best(objective) {
-            let key = |f: &FoundPair| objective.key(f.energy_j, f.cycles);
+            let key = |f: &FoundPair| Settled::from_figures(f.energy_j, f.cycles, machine, mode).key(objective);
             if best.as_ref().is_none_or(|b| key(&found) < key(b)) {
                 best = Some(found);
             }
@@ -276,15 +297,21 @@ pub fn fuse(pair: &Pair, machine: &Machine, mode: Mode, objective: Objective) ->
 }
 
 impl Fuse<'_> {
+    /// What is compared: energy and time as they come out under the power cap.
+    fn key(&self, objective: Objective, energy: f64, cycles: f64) -> (f64, f64) {
+        Settled::from_figures(energy, cycles, self.machine, self.mode).key(objective)
+    }
+
     fn best(&mut self, objective: Objective) -> Option<FoundPair> {
         let whole = self.pair.outer.map(|r| self.pair.ranks[r].extent);
         let least = self.least_inside(whole)?;
-        let mut choices = self.choices(whole);
-        let keyed = |o: &Outer| objective.key(o.energy + least.0, o.cycles.max(least.1));
-        choices.sort_by(|a, b| keyed(a).partial_cmp(&keyed(b)).unwrap_or(std::cmp::Ordering::Equal));
-        let (mut best, mut evaluated): (Option<FoundPair>, u64) = (None, 0);
-        for o in &choices {
-            if best.as_ref().is_some_and(|b| keyed(o) >= objective.key(b.energy_j, b.cycles)) {
+        let choices = self.choices(whole);
+        let mut choices: Vec<((f64, f64), Outer)> =
+            choices.into_iter().map(|o| (self.key(objective, o.energy + least.0, o.cycles.max(least.1)), o)).collect();
+        choices.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal));
+        let (mut best, mut best_key, mut evaluated): (Option<FoundPair>, _, u64) = (None, (f64::INFINITY, f64::INFINITY), 0);
+        for (bound, o) in &choices {
+            if *bound >= best_key {
                 break;
             }
             if self.left == 0 && best.is_some() {
@@ -293,9 +320,9 @@ impl Fuse<'_> {
             }
             evaluated += 1;
             if let Some(found) = self.evaluate(o, objective) {
-                let key = |f: &FoundPair| objective.key(f.energy_j, f.cycles);
-                if best.as_ref().is_none_or(|b| key(&found) < key(b)) {
-                    best = Some(found);
+                let key = self.key(objective, found.energy_j, found.cycles);
+                if key < best_key {
+                    (best, best_key) = (Some(found), key);
                 }
             }
         }
@@ -304,23 +331,22 @@ impl Fuse<'_> {
 
     /// Joules and cycles that the phases take at least, whatever the tiles.
     fn least_inside(&mut self, whole: [u64; 2]) -> Option<(f64, f64)> {
-        let share = self.pair.visits([1, whole[1]]) as f64 / whole[0] as f64;
-        let masked = if self.pair.mask.is_some() { self.seen_share() } else { share };
-        let mut sum = (self.between(whole).0 * masked, 0.0);
+        let seen = self.seen_share();
+        let mut sum = (self.between(whole).0 * seen, 0.0);
         for which in 0..2 {
             let list = self.front(which, whole);
             let least = |f: fn(&Found) -> f64| list.iter().map(f).fold(f64::INFINITY, f64::min);
             let (e, t) = (least(|f| f.cost.energy_j), least(|f| f.cost.steps as f64));
             let points = self.pair.phase(which, whole).points() as f64 * self.machine.compute.mac_j;
             // With a mask only the work itself is sure: rows of few keys may share more.
-            sum.0 += if self.pair.mask.is_some() { points * masked } else { e };
-            sum.1 += if self.pair.mask.is_some() { t * masked } else { t };
+            sum.0 += if self.pair.mask.is_some() { points * seen } else { e };
+            sum.1 += t * seen;
         }
         let batch = self.pair.batch as f64;
         sum.0.is_finite().then_some((sum.0 * batch, sum.1 * batch))
     }
 
-    /// Share of the second rank's values that rows see on the mean.
+    /// Share of the second rank's values that rows see on the mean; 1 without a mask.
     fn seen_share(&self) -> f64 {
         let whole = self.pair.outer.map(|r| self.pair.ranks[r].extent);
         let rows = self.pair.mask.map_or(1, |m| m.rows_per_position.max(1));
@@ -352,10 +378,9 @@ impl Fuse<'_> {
         let level = &self.machine.levels[self.level];
         let room = level.capacity_bits.map_or(u64::MAX, |c| c);
         let mut out = Vec::new();
-        let mut rows = whole[0];
-        while rows > 0 {
-            let mut keys = whole[1];
-            while keys > 0 {
+        let most = if self.pair.mask.is_some() { MOST_MASKED } else { u64::MAX };
+        for rows in tile_sizes(whole[0], most) {
+            for keys in tile_sizes(whole[1], u64::MAX) {
                 let sizes = self.pair.sizes([rows, keys]);
                 let held = self.pair.tensors.iter().enumerate().fold(0u64, |n, (i, t)| {
                     let copies = if i == 4 { 1 } else { buffers(level, self.mode) };
@@ -368,9 +393,7 @@ impl Fuse<'_> {
                 if held <= room {
                     out.extend([true, false].map(|rows_outside| self.outer(whole, [rows, keys], rows_outside, level)));
                 }
-                keys = smaller(whole[1], keys);
             }
-            rows = smaller(whole[0], rows);
         }
         out
     }
@@ -457,7 +480,7 @@ impl Fuse<'_> {
             let busy = s.port + port(level, again + o.in_level.1, o.in_level.0, self.mode);
             (s.energy + o.energy + again * level.read_j_per_bit, s.cycles.max(o.cycles).max(busy) + launch)
         };
-        let key = |s: &Sum| objective.key(whole(s).0, whole(s).1);
+        let key = |s: &Sum| self.key(objective, whole(s).0, whole(s).1);
         let best = sums.iter().min_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal))?;
         let (energy_j, cycles) = whole(best);
         Some(FoundPair {

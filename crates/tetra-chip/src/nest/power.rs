@@ -6,6 +6,7 @@
 //! too (an upper bound of time).
 
 use crate::nest::machine::Machine;
+use crate::nest::objective::Objective;
 use crate::nest::price::{Mode, NestCost};
 
 /// Time and energy as they come out.
@@ -34,5 +35,10 @@ impl Settled {
         let budget = machine.compute.power_cap_w.map_or(f64::INFINITY, |cap| (cap - leak).max(0.0));
         let factor = if energy_j > budget * seconds { (budget * seconds / energy_j).sqrt() } else { 1.0 };
         Self { seconds: seconds / factor, energy_j: energy_j * factor + leak * seconds / factor, clock_factor: factor }
+    }
+
+    /// The figures to compare by an objective, the first one first.
+    pub(crate) fn key(&self, objective: Objective) -> (f64, f64) {
+        objective.key(self.energy_j, self.seconds)
     }
 }

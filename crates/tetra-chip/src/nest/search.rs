@@ -8,34 +8,12 @@
 use crate::nest::bound::{Weights, least_joules, steps_down};
 use crate::nest::loops::{Nest, Spreading, Step, steps};
 use crate::nest::machine::{MOST_FANOUTS, MOST_LEVELS, Machine};
+use crate::nest::objective::Objective;
 use crate::nest::power::Settled;
 use crate::nest::price::{Mode, NestCost, port, price};
 use crate::nest::problem::{MOST_RANKS, MOST_TENSORS, Problem, Sizes};
 use crate::nest::space::{Space, ranks_of, smaller};
 use crate::nest::spread::{Assignment, Choice, Visitor};
-
-/// What is to be least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Objective {
-    /// Time, then energy.
-    Time,
-    /// Energy, then time.
-    Energy,
-    /// Their product, then energy.
-    Edp,
-}
-
-impl Objective {
-    /// The figures to compare, the first one first.
-    pub(crate) fn key(self, energy: f64, cycles: f64) -> (f64, f64) {
-        match self {
-            Self::Time => (cycles, energy),
-            Self::Energy => (energy, cycles),
-            Self::Edp => (energy * cycles, energy),
-        }
-    }
-}
 
 /// Counts of the search, by rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -46,7 +24,7 @@ pub struct Tally {
     pub assignments_bound: u64,
     /// Places of tensors that were tried.
     pub places: u64,
-    /// Places that do not fit their level.
+    /// Places that do not fit their level, each with all sizes larger than its own.
     pub capacity: u64,
     /// Places excluded by the bound, each with all sizes smaller than its own.
     pub bound: u64,
@@ -125,10 +103,10 @@ pub(crate) fn front_within(problem: &Problem, machine: &Machine, mode: Mode, lim
     list
 }
 
-/// Places after which a search gives up proving: some tens of seconds.
+/// Places and assignments after which a search gives up proving: some tens of seconds.
 const MOST_PLACES: u64 = 50_000_000;
 /// Assignments from which a first mapping is made before the search.
-const GREEDY_ASSIGNMENTS: usize = 2;
+const GREEDY_ASSIGNMENTS: usize = 2000;
 
 /// Words on their way between a place and its parent.
 #[derive(Clone, Copy)]
@@ -266,8 +244,7 @@ impl<'a> Search<'a> {
 
     /// What is compared: energy and time as they come out under the power cap.
     fn key(&self, energy: f64, cycles: f64) -> (f64, f64) {
-        let s = Settled::from_figures(energy, cycles, self.space.machine, self.space.mode);
-        self.objective.key(s.energy_j, s.seconds)
+        Settled::from_figures(energy, cycles, self.space.machine, self.space.mode).key(self.objective)
     }
 
     /// Whether those figures are better than the best, or not beaten by the front.
@@ -370,7 +347,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Loops over the ranks of `set` below a new place of `t`, then the place. False when the bound excludes this and smaller sizes.
+    /// Loops over the ranks of `set` below a new place of `t`, then the place. False when there is no loop and the bound excludes the place.
     fn gap(&mut self, level: usize, t: usize, set: u32, state: &mut State, kept: u8, used: u64) -> bool {
         let Some(rank) = ranks_of(set).next() else { return self.put(level, t, state, kept, used) };
         let rest = set & !(1 << rank);
@@ -378,14 +355,9 @@ impl<'a> Search<'a> {
         let n = self.space.whole[rank].div_ceil(inner);
         let ends = rest == 0 && self.space.operands[t].sticky & 1 << rank == 0;
         let indexes = self.space.operands[t].relevant & 1 << rank != 0;
-        let mut f = n;
+        let mut f = if indexes { self.largest_that_fits(level, t, rank, state, used) } else { n };
         while f > 0 {
             (state.tile[rank], state.time[rank]) = (inner * f, time * f);
-            if indexes && used.saturating_add(self.space.tile_bits(t, &state.tile)) > self.space.capacity[level] {
-                self.tally.capacity += 1;
-                f = smaller(n, f);
-                continue;
-            }
             if f > 1 {
                 self.path.push(Step::Loop { rank, tile: inner });
             }
@@ -399,12 +371,32 @@ impl<'a> Search<'a> {
             f = smaller(n, f);
         }
         (state.tile[rank], state.time[rank]) = (inner, time);
-        f > 0 || !ends
+        true
+    }
+
+    /// The largest loop over a rank that indexes a tensor whose tile still fits its level; 0 if none does.
+    fn largest_that_fits(&mut self, level: usize, t: usize, rank: usize, state: &State, used: u64) -> u64 {
+        let n = self.space.whole[rank].div_ceil(state.tile[rank]);
+        let mut tile = state.tile;
+        let mut fits = |f: u64| {
+            tile[rank] = state.tile[rank] * f;
+            used.saturating_add(self.space.tile_bits(t, &tile)) <= self.space.capacity[level]
+        };
+        if fits(n) {
+            return n;
+        }
+        let (mut low, mut high) = (0, n);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if fits(middle) { low = middle } else { high = middle }
+        }
+        self.tally.capacity += 1;
+        if low == 0 { 0 } else { n.div_ceil(n.div_ceil(low)) }
     }
 
     /// Whether the search has come to its limit: it ends as the greedy pass does, with what it has.
     fn stops(&mut self) -> bool {
-        if self.tally.places >= self.limit {
+        if self.tally.places.saturating_add(self.tally.assignments) >= self.limit {
             (self.tally.stopped, self.done) = (true, true);
         }
         self.done
@@ -572,9 +564,17 @@ impl Visitor for Search<'_> {
         false
     }
 
+    fn ended(&self) -> bool {
+        if self.greedy { self.seeds == 0 } else { self.tally.stopped }
+    }
+
     fn hopeless(&mut self, steps: f64) -> bool {
         if self.greedy {
             return self.seeds == 0;
+        }
+        self.stops();
+        if self.tally.stopped {
+            return true;
         }
         let levels = self.space.machine.levels.len();
         let crossing: f64 = self.least_joules[..levels].iter().sum();

@@ -3,11 +3,12 @@
 use crate::nest::certificate::{Certificate, certify};
 use crate::nest::fused::{FoundPair, Pair, fuse};
 use crate::nest::machine::Machine;
+use crate::nest::objective::Objective;
 use crate::nest::op::{MapOp, OpError, read_op};
 use crate::nest::power::Settled;
 use crate::nest::price::Mode;
 use crate::nest::problem::{Problem, Work};
-use crate::nest::search::{Found, Objective, front, search};
+use crate::nest::search::{Found, front, search};
 use crate::nest::words::{Described, describe};
 
 /// Why there is no mapping.
@@ -115,7 +116,8 @@ fn pair_of(pair: &Pair, machine: &Machine, mode: Mode, objective: Objective) -> 
     let apart = |which| search(&pair.phase(which, whole), machine, mode, objective).map(|f| f.cost);
     let batch = pair.batch as f64;
     let both = apart(0).zip(apart(1)).map(|(a, b)| (batch * (a.energy_j + b.energy_j), batch * (a.cycles + b.cycles)));
-    let better_apart = pair.mask.is_none() && both.is_some_and(|(e, c)| objective.key(e, c) < objective.key(fused.energy_j, fused.cycles));
+    let key = |energy, cycles| Settled::from_figures(energy, cycles, machine, mode).key(objective);
+    let better_apart = pair.mask.is_none() && both.is_some_and(|(e, c)| key(e, c) < key(fused.energy_j, fused.cycles));
     let phases = fused.phases.iter().map(|(p, f)| one(p, &fused.inner, mode, objective, f)).collect();
     Some(SolvedPair {
         settled: Settled::from_figures(fused.energy_j, fused.cycles, machine, mode),

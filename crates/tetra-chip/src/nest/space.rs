@@ -3,11 +3,11 @@
 //! **The mapspace.** At every level: any set of the tensors that may lie there (those that must do), one below the other in any order;
 //! between two places any loops. A loop's tile is a whole number of the tiles further in, as many as the fewest trips around it need:
 //! for each number of remaining trips the smallest size (imperfect sizes, the last tile cut). On a fan-out up to two ranks side by side,
-//! each on as many lanes as some number of rounds needs.
+//! each on as few lanes as some number of rounds needs, on any number where sums of instances are not added on their way up.
 //!
 //! **Nothing is lost** by leaving out a loop directly above a place of a tensor that it does not index (below it, the tile stays: fewer
 //! fills), and a loop directly below a place of a tensor that it does index (above it, the tile is smaller, and as many words move)
-//! unless neighbouring tiles overlap or short runs are rounded up. Between neighbouring places only ranks remain that do not index the
+//! unless neighbouring tiles overlap, short runs are rounded up, or a systolic array fills and drains per fold. Between neighbouring places only ranks remain that do not index the
 //! upper tensor and index the lower one.
 
 use crate::nest::count::cut;
@@ -159,6 +159,11 @@ impl<'a> Space<'a> {
         let stream = ranks_of(self.live).fold(1.0, |n, r| n * time[r] as f64);
         let (rows, columns) = rows_and_columns(self.machine);
         if c.shadow { (rows as f64 / stream).max(1.0) } else { 1.0 + (2 * rows + columns).saturating_sub(2) as f64 / stream }
+    }
+
+    /// Whether results are summed over a rank.
+    pub(crate) fn sums(&self, rank: usize) -> bool {
+        self.operands[..self.tensors].iter().any(|o| o.output && o.relevant & 1 << rank == 0)
     }
 
     /// Bits that a tile takes.

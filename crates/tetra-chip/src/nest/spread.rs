@@ -95,6 +95,8 @@ impl Assignment {
 pub(crate) trait Visitor {
     /// Whether the bound let the assignment through.
     fn visit(&mut self, assignment: &Assignment) -> bool;
+    /// Whether nothing more is wanted.
+    fn ended(&self) -> bool;
     /// Whether no mapping that takes at least so many steps can be better.
     fn hopeless(&mut self, steps: f64) -> bool;
 }
@@ -136,8 +138,10 @@ impl<V: Visitor> Choice<'_, V> {
                 let taken = so_far.spreads[..so_far.len].iter().filter(|s| s.rank == rank).fold(1u64, |l, s| l.saturating_mul(s.lanes));
                 let n = self.space.whole[rank].div_ceil(taken);
                 let others = if more == 1 { 0 } else { set & !((2 << rank) - 1) };
-                let mut lanes = if n <= room { n } else { n.div_ceil(n.div_ceil(room)) };
-                while lanes > 1 {
+                // Where sums of instances are not added, one more instance begins one more sum from nothing: every number counts.
+                let every = !self.space.machine.levels[at.0].fanouts[at.1].reduces && self.space.sums(rank);
+                let mut lanes = if every || n <= room { n.min(room) } else { n.div_ceil(n.div_ceil(room)) };
+                while lanes > 1 && !self.visitor.ended() {
                     let mut next = *so_far;
                     next.push(self.space, OnFanout { level: at.0, fanout: at.1, rank, lanes });
                     let good = self.fill(at, room / lanes, others, more - 1, &next, rest);
@@ -146,7 +150,7 @@ impl<V: Visitor> Choice<'_, V> {
                     if !good && others == 0 && rest.is_empty() {
                         break;
                     }
-                    lanes = smaller(n, lanes);
+                    lanes = if every { lanes - 1 } else { smaller(n, lanes) };
                 }
             }
         }

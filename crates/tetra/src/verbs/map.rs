@@ -1,7 +1,5 @@
 //! `tetra map`: the best mapping of one op on a machine, or of a pair that may meet on chip.
 
-use std::path::Path;
-
 use serde::Serialize;
 use tetra_chip::nest::{Machine, Mode, Objective, Solved, SolvedOne, SolvedPair, named_bits, solve};
 use tetra_quantity::{Fraction, Joules, Seconds, show_number};
@@ -10,7 +8,7 @@ use super::Answer;
 use super::inputs::machine;
 use crate::cli::MapAt;
 use crate::failure::Failure;
-use crate::files::{Library, Output};
+use crate::files::{Library, write_file};
 use crate::show::{sections, table};
 
 pub fn answer(library: &Library, at: &MapAt) -> Result<Answer, Failure> {
@@ -32,22 +30,17 @@ pub fn answer(library: &Library, at: &MapAt) -> Result<Answer, Failure> {
         Solved::Pair(pair) => pair_text(pair, &machine, at),
     };
     if let Some(path) = &at.certificate {
-        write(path, &solved)?;
+        write_file(path, &certificate(&solved)?)?;
     }
     Answer::new(text, &solved)
 }
 
-fn write(path: &Path, solved: &Solved) -> Result<(), Failure> {
-    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| Failure::input(path, "not a file name", "name a JSON file"))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let text = match solved {
+fn certificate(solved: &Solved) -> Result<String, Failure> {
+    match solved {
         Solved::One(one) => json(&one.certificate),
         Solved::Front(list) => json(&list.iter().map(|o| &o.certificate).collect::<Vec<_>>()),
         Solved::Pair(pair) => json(&pair.phases.iter().map(|o| &o.certificate).collect::<Vec<_>>()),
-    }?;
-    let mut output = Output::into(folder)?;
-    output.write(name, text.as_bytes())?;
-    output.finish()
+    }
 }
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {

@@ -1,7 +1,5 @@
 //! `tetra validate`: published measurements against predictions.
 
-use std::path::Path;
-
 use serde::Serialize;
 use tetra_chip::ChipConstants;
 use tetra_chip::facts::{FullRate, full_rate};
@@ -12,7 +10,7 @@ use super::Answer;
 use super::inputs::bench;
 use crate::cli::Validate;
 use crate::failure::Failure;
-use crate::files::{Library, Output, embedded_validation, read_folder, read_text};
+use crate::files::{Library, embedded_validation, read_folder, read_text, write_file};
 use crate::show::table;
 
 /// Smaller groups are left to `--json`.
@@ -54,7 +52,7 @@ pub fn answer(library: &Library, at: &Validate) -> Result<Answer, Failure> {
     let scores = tables.iter().zip(&predicted).map(|(t, rows)| score(&t.file, t.kind, rows)).collect();
     let scores = Scores { tables: scores, full_rate: if at.tables.is_empty() { power(&bench)? } else { Vec::new() } };
     if let Some(path) = &at.rows {
-        write_rows(path, predicted.iter().flatten())?;
+        write_file(path, &tetra_study::validate::rows_csv(predicted.iter().flatten()))?;
     }
     Answer::new(format!("{}{}", text(&scores.tables), power_text(&scores.full_rate)), &scores)
 }
@@ -75,14 +73,6 @@ fn power_text(chips: &[FullRate]) -> String {
     });
     let head = ["", "cap W", "modelled W", "P10", "P90", "P90/P10", "cap inside"];
     format!("\nPower of the arrays at full 16-bit matrix rate, uncapped, beside the published cap\n{}\n", table(&head, 1, rows))
-}
-
-fn write_rows<'a>(path: &Path, rows: impl Iterator<Item = &'a Row>) -> Result<(), Failure> {
-    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| Failure::input(path, "not a file name", "name a CSV file"))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut output = Output::into(folder)?;
-    output.write(name, tetra_study::validate::rows_csv(rows).as_bytes())?;
-    output.finish()
 }
 
 fn text(tables: &[TableScore]) -> String {
