@@ -132,7 +132,7 @@ pub struct MapAt {
         default_value_if("check", clap::builder::ArgPredicate::IsPresent, "")
     )]
     pub op: String,
-    /// A machine's or chip's TOML file, or the name of a built-in one.
+    /// A machine's or chip's TOML file, an architecture (YAML), a hardware description (JSON), or the name of a built-in one.
     #[arg(
         long,
         value_name = "FILE",
@@ -177,10 +177,10 @@ pub struct ChipAt {
     /// Number format of weights and activations.
     #[arg(long, default_value = "bf16")]
     pub precision: String,
-    /// Value of a variable of an AccelForge architecture (YAML).
+    /// Value of a variable of an architecture (AccelForge or Timeloop, YAML).
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
-    /// Write the chip of another tool's file (LLMCompass JSON, AccelForge YAML) as a chip file, with notes of what was not carried over.
+    /// Write the chip or machine of another tool's file (LLMCompass JSON; AccelForge or Timeloop YAML), with notes of what was not carried over.
     #[arg(long, value_name = "CHIP.toml")]
     pub out: Option<PathBuf>,
     /// Draw the chip's floor plan, to scale, into this file.

@@ -84,7 +84,12 @@ pub(super) fn fill(file: &str, text: &str, set: &BTreeMap<String, String>) -> Re
             Some(_) => return Err(mistake(file, line, "the file is too long with its variables filled in", "shorten it")),
             None => {
                 let shown: String = name.chars().take(40).collect();
-                return Err(mistake(file, line, format!("variable {shown} has no value"), "give one: --set NAME=VALUE"));
+                return Err(mistake(
+                    file,
+                    line,
+                    format!("variable {shown} has no value"),
+                    "give one: tetra chip FILE --set NAME=VALUE, with --out to keep the machine",
+                ));
             }
         }
         rest = after;

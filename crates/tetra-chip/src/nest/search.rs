@@ -470,7 +470,7 @@ impl<'a> Search<'a> {
             s.read[level] += p.words * o.bits;
             s.energy += p.words * o.bits * l.read_j_per_bit;
         }
-        let busy = |i: usize| port(&self.space.machine.levels[i], s.read[i], s.written[i], self.space.mode) / self.space.instances[i];
+        let busy = |i: usize| self.space.least_port_cycles(i, s.read[i], s.written[i]);
         s.cycles = s.cycles.max(busy(level));
         if child.is_some() {
             s.cycles = s.cycles.max(busy(p.level));
@@ -492,7 +492,7 @@ impl<'a> Search<'a> {
             s.written[level] += words * o.bits;
             s.energy += words * o.bits * l.write_j_per_bit;
         }
-        s.cycles = s.cycles.max(port(l, s.read[level], s.written[level], space.mode) / space.instances[level]);
+        s.cycles = s.cycles.max(space.least_port_cycles(level, s.read[level], s.written[level]));
         s.pending[t] = Pending { words, down: words, level };
     }
 

@@ -12,7 +12,7 @@
 
 use crate::nest::count::cut;
 use crate::nest::machine::{Dataflow, Level, MOST_LEVELS, Machine, Roles};
-use crate::nest::price::{Mode, buffers, point_j, rows_and_columns};
+use crate::nest::price::{Mode, buffers, point_j, port, rows_and_columns};
 use crate::nest::problem::{MOST_RANKS, MOST_TENSORS, Problem, Sizes, Work};
 
 /// A tensor as the search needs it.
@@ -55,6 +55,8 @@ pub(crate) struct Space<'a> {
     /// Bits of a level that tiles may fill with one buffer each.
     pub(crate) capacity: [u64; MOST_LEVELS],
     pub(crate) instances: [f64; MOST_LEVELS],
+    /// Cycles per bit read and written of all instances of a level together; 0: no limit.
+    cycles_per_bit: [(f64, f64); MOST_LEVELS],
     /// Cycles that every mapping spends to start and end.
     pub(crate) launch: f64,
     /// Joules that every mapping spends: the work of all points.
@@ -95,6 +97,7 @@ impl<'a> Space<'a> {
             may: [0; MOST_LEVELS],
             capacity: [u64::MAX; MOST_LEVELS],
             instances: [1.0; MOST_LEVELS],
+            cycles_per_bit: [(0.0, 0.0); MOST_LEVELS],
             launch: if mode == Mode::Real { machine.compute.launch_cycles } else { 0.0 },
             base_j: problem.points() as f64 * point_j(problem, machine),
             step_cycles: 1.0,
@@ -108,6 +111,7 @@ impl<'a> Space<'a> {
         for (l, level) in machine.levels.iter().enumerate() {
             space.capacity[l] = level.capacity_bits.map_or(u64::MAX, |c| c / buffers(level, mode));
             space.instances[l] = machine.instances(l) as f64;
+            space.cycles_per_bit[l] = (port(level, 1.0, 0.0, mode) / space.instances[l], port(level, 0.0, 1.0, mode) / space.instances[l]);
             for (t, tensor) in problem.tensors.iter().enumerate() {
                 space.must[l] |= u8::from(level.keep.has(tensor.role)) << t;
                 space.may[l] |= u8::from(level.may_keep.has(tensor.role)) << t;
@@ -159,6 +163,12 @@ impl<'a> Space<'a> {
         let stream = ranks_of(self.live).fold(1.0, |n, r| n * time[r] as f64);
         let (rows, columns) = rows_and_columns(self.machine);
         if c.shadow { (rows as f64 / stream).max(1.0) } else { 1.0 + (2 * rows + columns).saturating_sub(2) as f64 / stream }
+    }
+
+    /// Cycles of a level's ports when all instances share its bits evenly: the busiest takes no less.
+    pub(crate) fn least_port_cycles(&self, level: usize, read: f64, written: f64) -> f64 {
+        let (per_read, per_written) = self.cycles_per_bit[level];
+        if self.machine.levels[level].shared_port { (read + written) * per_read } else { (read * per_read).max(written * per_written) }
     }
 
     /// Whether results are summed over a rank.
