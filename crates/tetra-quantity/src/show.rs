@@ -1,6 +1,7 @@
 //! Quantity to text: three or four significant digits and the prefix a reader expects.
 
 use crate::quantity::Quantity;
+use crate::text::parse_quantity;
 use crate::time::{DAY_S, HOUR_S};
 
 const STEPS: [(&str, f64); 10] =
@@ -82,4 +83,15 @@ fn plain<Q: Quantity>(value: f64) -> String {
         .unwrap_or((Q::SYMBOL, 1.0));
     let unit = if unit == "1" { "" } else { unit };
     format!("{} {unit}", show_number(value / factor)).trim_end().to_owned()
+}
+
+/// A text with a unit that reads back as exactly this value: the shortest of those with a number from 1 to 1000, else of all.
+pub fn exact_text<Q: Quantity>(value: f64) -> String {
+    let prefixed = STEPS.iter().filter(|_| Q::PREFIXED).map(|&(prefix, step)| (format!("{prefix}{}", Q::SYMBOL), step));
+    let others = Q::UNITS.iter().filter(|(unit, _)| !unit.is_empty()).map(|&(unit, factor)| (unit.to_owned(), factor));
+    let all = std::iter::once((Q::SYMBOL.to_owned(), 1.0)).chain(prefixed).chain(others);
+    let texts = all.map(|(unit, factor)| (!(1.0..1e3).contains(&(value / factor).abs()), format!("{} {unit}", value / factor)));
+    let exact = texts.filter(|(_, t)| parse_quantity::<Q>(t).is_ok_and(|q| q.value().to_bits() == value.to_bits()));
+    let best = exact.min_by_key(|(far, t)| (*far, t.len()));
+    best.map_or_else(|| format!("{value} {}", Q::SYMBOL), |(_, text)| text)
 }

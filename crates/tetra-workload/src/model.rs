@@ -23,6 +23,8 @@ pub struct Model {
     pub layers: Vec<Layer>,
     /// Extra layers that predict further tokens (multi-token prediction); not counted in the published total.
     pub predict_layers: Vec<Layer>,
+    /// Groups to which the experts of one token are limited.
+    pub routing: Routing,
     /// Normalisation after the last layer.
     pub final_norm: Norm,
     /// Normalisation after the embedding (BLOOM).
@@ -33,6 +35,38 @@ pub struct Model {
     pub precision: Precision,
     /// Parameters outside the language model that count in the published total (vision tower); they cost memory, no time.
     pub other_parameters: u64,
+}
+
+/// Experts in groups of equal size, of which a token's experts come from a few (DeepSeek-V3, arXiv 2412.19437, section 2.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct Routing {
+    /// Groups, at least 1.
+    pub groups: u64,
+    /// Groups that one token may use.
+    pub chosen: u64,
+}
+
+impl Routing {
+    /// Any expert for any token.
+    pub const FREE: Self = Self { groups: 1, chosen: 1 };
+
+    /// A limit; one that limits nothing is none.
+    pub const fn limited(groups: u64, chosen: u64) -> Self {
+        if chosen == 0 || chosen >= groups { Self::FREE } else { Self { groups, chosen } }
+    }
+
+    /// Distinct places that hold an expert of one token, of `places` with as many experts each: `p·(1 - (1 - 1/p)^k)` without groups. With more
+    /// places than groups the same within each chosen group; with fewer, those that hold a chosen group.
+    pub fn visited(&self, places: f64, top_k: f64) -> f64 {
+        let free = |places: f64, k: f64| places * (1.0 - (1.0 - 1.0 / places).powf(k));
+        let (groups, chosen) = (self.groups as f64, (self.chosen as f64).min(top_k).max(1.0));
+        if places >= groups {
+            return chosen * free(places / groups, top_k / chosen);
+        }
+        let here = groups / places;
+        let missed: f64 = (0..chosen as u64).map(|i| ((groups - here - i as f64) / (groups - i as f64)).max(0.0)).product();
+        (places * (1.0 - missed)).min(free(places, top_k))
+    }
 }
 
 /// Kind of normalisation.

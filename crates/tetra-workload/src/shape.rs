@@ -3,7 +3,7 @@
 //! Parameters are `12·L·h² + 13·L·h + V·h + s·h + 2h` for the classic GPT (arXiv 2104.04473, equation 2).
 
 use crate::hf::{LAYER_NORM, RMS};
-use crate::model::{Attention, FeedForward, Layer, Model};
+use crate::model::{Attention, FeedForward, Layer, Model, Routing};
 use crate::types::{DataType, Precision};
 
 /// Widths of a dense decoder.
@@ -58,6 +58,7 @@ impl DenseShape {
             max_context: u64::MAX,
             layers: vec![layer; layers],
             predict_layers: Vec::new(),
+            routing: Routing::FREE,
             final_norm: norm,
             embedding_norm: false,
             head_bias: false,

@@ -62,6 +62,34 @@ fn six_n_per_token_for_weights() {
 }
 
 #[test]
+fn a_prediction_layer_is_a_layer_a_projection_and_a_head() {
+    let m = model("DeepSeek-V3");
+    let (h, v) = (m.hidden as f64, m.vocabulary as f64);
+    let one = Model { layers: m.predict_layers.clone(), ..m.clone() };
+    let active = one.active_parameters() as f64 - if m.tied_embeddings { 0.0 } else { h * v };
+    let extra = prediction(&m, &Work::train(1, 1024), &Shard::ONE, &BF16).unwrap();
+    let weights: f64 = extra.nodes.iter().filter(|n| !matches!(n.op, Op::Attention(_))).map(|n| n.op.flop()).sum();
+    near(weights, 6.0 * 1024.0 * (active + 2.0 * h * h + h * v), 2e-2);
+    let counted = m.parameters().predict_layers as f64;
+    near(extra.parameters as f64, counted, 1e-5);
+    assert!(prediction(&model("Meta-Llama-3.1-70B"), &Work::train(1, 1024), &Shard::ONE, &BF16).unwrap().nodes.is_empty());
+}
+
+#[test]
+fn limited_routing_visits_what_enumeration_says() {
+    // 8 groups of which 4 are chosen with two experts each: all places of a chosen group alike, groups drawn without repetition.
+    let limited = Routing::limited(8, 4);
+    near(limited.visited(8.0, 8.0), 4.0, 1e-12);
+    // Two places of four groups each: missed only when all four come from the other place, 1 of 70 choices.
+    near(limited.visited(2.0, 8.0), 2.0 * (1.0 - 1.0 / 70.0), 1e-12);
+    near(limited.visited(16.0, 8.0), 4.0 * 1.5, 1e-12);
+    assert_eq!(Routing::limited(1, 1), Routing::FREE);
+    for places in [1.0, 2.0, 8.0, 32.0, 256.0] {
+        assert!(limited.visited(places, 8.0) <= Routing::FREE.visited(places, 8.0) + 1e-9);
+    }
+}
+
+#[test]
 fn shards_sum_to_the_whole() {
     let replicated = ["router", "top_k", "latent_down_proj", "index_q_proj", "index_k_proj", "index_scores"];
     let split = |g: &Graph| g.nodes().filter(|(_, n)| !replicated.contains(&n.name)).map(|(k, n)| k as f64 * n.op.flop()).sum::<f64>();

@@ -7,7 +7,7 @@
 
 use super::local::{Local, collective, gemm, vector};
 use crate::count::product;
-use crate::model::{FeedForward, Layer};
+use crate::model::{FeedForward, Layer, Routing};
 use crate::op::{CollectiveKind, Gemm, GroupedGemm, Op, ParallelGroup, VectorKind};
 use crate::types::DataType;
 use crate::work::{Node, Pass};
@@ -96,7 +96,7 @@ fn routed(local: &Local, load: Load, (inner, gated): (u64, bool), (tokens, top_k
     let (h, p) = (local.model.hidden, local.precision);
     let (a, b, out) = (p.expert_activations, p.expert_weights, p.residual);
     let rows_in = product([load.rows, h]);
-    let once = tokens.min(load.rows);
+    let once = if copied(local) { load.rows } else { tokens.min(load.rows) };
     nodes.push(vector("permute", VectorKind::Permute, load.rows, h, local.residual_bytes(once, h), a.bytes_of(rows_in)));
     let shape = GroupedGemm { experts: load.experts, rows: load.rows, rows_max: load.rows_max, n: 0, k: 0, a, b, out };
     let up = GroupedGemm { n: product([1 + u64::from(gated), inner]), k: h, ..shape };
@@ -169,7 +169,10 @@ impl Exchange {
 
     fn dispatch(&self, local: &Local, top_k: u64, nodes: &mut Vec<Node>) {
         if self.needed {
-            self.all_to_all("expert_dispatch", local, top_k, local.precision.expert_activations, nodes);
+            let narrow = local.precision.expert_activations;
+            let format = if copied(local) { local.precision.residual } else { narrow };
+            self.copies("expert_copies", local, top_k, false, nodes);
+            self.all_to_all("expert_dispatch", local, top_k, format, nodes);
             self.within_expert("expert_all_gather", CollectiveKind::AllGather, local, top_k, nodes);
         }
     }
@@ -178,6 +181,7 @@ impl Exchange {
         if self.needed {
             self.within_expert("expert_reduce_scatter", CollectiveKind::ReduceScatter, local, top_k, nodes);
             self.all_to_all("expert_combine", local, top_k, local.precision.residual, nodes);
+            self.copies("expert_sum", local, top_k, true, nodes);
             if local.shard.tensor_parallel > 1 && !local.shard.sequence_parallel {
                 let bytes = local.residual_bytes(local.tokens, local.model.hidden);
                 nodes.push(collective("tensor_all_gather", CollectiveKind::AllGather, bytes, ParallelGroup::Tensor));
@@ -185,10 +189,20 @@ impl Exchange {
         }
     }
 
+    /// One copy of each token per expert is laid out for sending, or summed when it is back.
+    fn copies(&self, name: &'static str, local: &Local, top_k: u64, back: bool, nodes: &mut Vec<Node>) {
+        if copied(local) {
+            let (h, rows) = (local.model.hidden, self.own_tokens.saturating_mul(top_k));
+            let (one, all) = (local.residual_bytes(self.own_tokens, h), local.residual_bytes(rows, h));
+            let (read, write) = if back { (all, one) } else { (one, all) };
+            nodes.push(vector(name, VectorKind::Permute, rows, h, read, write));
+        }
+    }
+
     fn all_to_all(&self, name: &'static str, local: &Local, top_k: u64, format: DataType, nodes: &mut Vec<Node>) {
         let ranks = local.shard.expert_parallel;
         if ranks > 1 {
-            let sent = (self.own_tokens as f64 * visited(ranks, top_k) * (1.0 - 1.0 / ranks as f64)).ceil() as u64;
+            let sent = (self.own_tokens as f64 * sent_to(local, ranks, top_k) * (1.0 - 1.0 / ranks as f64)).ceil() as u64;
             let bytes = format.bytes_of(product([sent, local.model.hidden]));
             nodes.push(collective(name, CollectiveKind::AllToAll, bytes, ParallelGroup::Expert));
         }
@@ -198,15 +212,23 @@ impl Exchange {
     fn within_expert(&self, name: &'static str, kind: CollectiveKind, local: &Local, top_k: u64, nodes: &mut Vec<Node>) {
         let (ranks, share) = (local.shard.expert_parallel, local.shard.expert_tensor);
         if share > 1 {
-            let received = (self.own_tokens as f64 * visited(ranks, top_k)).ceil() as u64;
+            let received = (self.own_tokens as f64 * sent_to(local, ranks, top_k)).ceil() as u64;
             let bytes = local.residual_bytes(product([received, share]), local.model.hidden);
             nodes.push(collective(name, kind, bytes, ParallelGroup::ExpertTensor));
         }
     }
 }
 
-/// Distinct ranks that hold an expert of one token.
-fn visited(ranks: u64, top_k: u64) -> f64 {
-    let ranks = ranks as f64;
-    ranks * (1.0 - (1.0 - 1.0 / ranks).powf(top_k as f64))
+/// Whether a token is sent once per expert at full width: so training libraries do where routing does not limit the ranks that a token visits; those
+/// made for limited routing send it once per rank, in the format of the experts.
+fn copied(local: &Local) -> bool {
+    local.train && local.model.routing == Routing::FREE && local.shard.expert_parallel > 1
+}
+
+/// Copies of one token that are sent: distinct ranks that hold an expert of one token.
+fn sent_to(local: &Local, ranks: u64, top_k: u64) -> f64 {
+    if copied(local) {
+        return top_k as f64;
+    }
+    local.model.routing.visited(ranks as f64, top_k as f64)
 }

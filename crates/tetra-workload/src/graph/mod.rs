@@ -6,10 +6,12 @@
 //! integer arithmetic on a few small vectors, cheap enough for the inner loop of a search. Leaves out dropout, and load imbalance between
 //! chips of the expert group (within a chip the fullest expert is given).
 
+mod adapter;
 mod attention;
 mod backward;
 mod feed_forward;
 mod local;
+mod predict;
 mod vocabulary;
 mod weights;
 
@@ -18,6 +20,7 @@ use crate::model::{Attention, FeedForward, Layer, Model};
 use crate::types::Precision;
 use crate::work::{Graph, LayerGraph, Node, Phase, Shard, Work};
 use local::Local;
+pub use predict::Prediction;
 
 /// Builds the graph of one step.
 ///
@@ -56,6 +59,16 @@ pub fn graph(model: &Model, work: &Work, shard: &Shard, precision: &Precision) -
         head_bytes: vocabulary.head_bytes,
         vocabulary_parameters: vocabulary.parameters,
     })
+}
+
+/// Ops of a model's prediction layers in one training step, on the chips that hold the end of the model; none where it has none.
+///
+/// # Errors
+/// A [`ShardMisfit`] when a prediction layer cannot be split so.
+pub fn prediction(model: &Model, work: &Work, shard: &Shard, precision: &Precision) -> Result<Prediction, ShardMisfit> {
+    check(model, work, shard)?;
+    model.predict_layers.iter().try_for_each(|layer| check_layer(layer, shard))?;
+    Ok(Prediction::of(&Local::new(model, work, shard, precision)))
 }
 
 fn layer_graph(local: &Local, layer: &Layer) -> LayerGraph {

@@ -4,23 +4,14 @@
 use super::llama::GATES;
 use super::reader::{HEADS, LAYERS, Reader, WIDTH};
 use super::routed::experts_and_choice;
-use super::shared::{Frame, RMS, pre_norm};
+use super::shared::{Frame, RMS, pre_norm, routing};
 use super::vision;
 use crate::count::product;
 use crate::model::{Attention, FeedForward, Layer, Model};
 
 /// Keys of routing that choose which experts, not how many, and of scaling.
-const ROUTING: &[&str] = &[
-    "ep_size",
-    "n_group",
-    "norm_topk_prob",
-    "routed_scaling_factor",
-    "scoring_func",
-    "seq_aux",
-    "topk_group",
-    "indexer_rope_interleave",
-    "rope_interleave",
-];
+const ROUTING: &[&str] =
+    &["ep_size", "norm_topk_prob", "routed_scaling_factor", "scoring_func", "seq_aux", "indexer_rope_interleave", "rope_interleave"];
 
 /// All of the kind.
 pub(crate) fn deepseek(r: &mut Reader, name: &str) -> Model {
@@ -37,6 +28,7 @@ pub(crate) fn deepseek(r: &mut Reader, name: &str) -> Model {
     let layers: Vec<Layer> = (0..frame.layers).map(|i| layer(if i >= first && i % every == 0 { routed } else { dense })).collect();
     let mut model = frame.model(r, name, family, layers);
     model.predict_layers = vec![layer(routed); predict as usize];
+    model.routing = routing(r);
     model
 }
 

@@ -161,7 +161,7 @@ pub(crate) fn glm4(r: &mut Reader, name: &str) -> Model {
         attention = attention.with_qk_norm(product([2, head_dim]));
     }
     r.one_of("hidden_act", GATES);
-    r.free(&["n_group", "norm_topk_prob", "partial_rotary_factor", "routed_scaling_factor", "topk_group"]);
+    r.free(&["norm_topk_prob", "partial_rotary_factor", "routed_scaling_factor"]);
     let (experts, top_k) = experts_and_choice(r, "n_routed_experts");
     let ffn = r.whole("moe_intermediate_size", WIDTH);
     let shared_ffn = product([r.count("n_shared_experts", HEADS), ffn]);
@@ -172,5 +172,6 @@ pub(crate) fn glm4(r: &mut Reader, name: &str) -> Model {
     let layers: Vec<Layer> = (0..frame.layers).map(|i| pre_norm(attention, if i < first { dense } else { routed }, RMS)).collect();
     let mut model = frame.model(r, name, "glm4_moe", layers);
     model.predict_layers = vec![pre_norm(attention, routed, RMS); predict as usize];
+    model.routing = shared::routing(r);
     model
 }

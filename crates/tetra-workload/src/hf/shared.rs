@@ -3,7 +3,7 @@
 use super::json::Kind;
 use super::reader::{HEADS, LAYERS, Reader, WIDTH};
 use crate::error::ConfigError;
-use crate::model::{Attention, FeedForward, Layer, Model, Norm, NormKind};
+use crate::model::{Attention, FeedForward, Layer, Model, Norm, NormKind, Routing};
 
 /// Most parameters of a whole model.
 const MOST_PARAMETERS: u64 = 1_000_000_000_000_000;
@@ -90,6 +90,11 @@ pub(crate) const FREE: &[&str] = &[
 pub(crate) const RMS: Norm = Norm { kind: NormKind::RmsNorm, bias: false };
 /// Layer norm with scale and shift.
 pub(crate) const LAYER_NORM: Norm = Norm { kind: NormKind::LayerNorm, bias: true };
+
+/// Groups of experts and how many of them a token may use.
+pub(crate) fn routing(r: &mut Reader) -> Routing {
+    Routing::limited(r.count("n_group", HEADS), r.count("topk_group", HEADS))
+}
 
 /// Grouped attention without any extras.
 pub(crate) fn grouped(heads: u64, kv_heads: u64, head_dim: u64) -> Attention {
@@ -192,6 +197,7 @@ impl Frame {
             max_context: self.max_context,
             layers,
             predict_layers: Vec::new(),
+            routing: Routing::FREE,
             final_norm: RMS,
             embedding_norm: false,
             head_bias: false,
