@@ -10,7 +10,7 @@ pub struct Chip {
     pub name: String,
     /// Other names under which published tables list it.
     pub aliases: Vec<String>,
-    /// Year of first volume.
+    /// Year of first volume; 0 for a chip of the template.
     pub year: u16,
     /// Key of the source in `data/sources.toml`.
     pub source: String,
@@ -47,6 +47,8 @@ pub struct Compute {
     pub cores: u64,
     /// Clock at which the arrays run under load without a power cap.
     pub clock: Hertz,
+    /// Highest clock, reached while power allows: short and memory-bound kernels run at it.
+    pub clock_max: Hertz,
     /// PE arrays per core.
     pub arrays_per_core: u64,
     /// Rows of a PE array (summed dimension), in MACs of 16-bit floats.
@@ -65,9 +67,18 @@ pub struct Compute {
     pub tile_columns_max: u64,
     /// Cores that share one fetch of an operand tile (thread-block clusters, multicast).
     pub multicast: u64,
+    /// Cores that a matrix product's tiles are launched on together; all of a cluster lie in one group.
+    pub cluster: u64,
+    /// Groups of cores on all dies.
+    pub groups: u64,
 }
 
 impl Compute {
+    /// Highest clock over the rated one, at least 1.
+    pub fn boost(&self) -> f64 {
+        (self.clock_max.value() / self.clock.value()).max(1.0)
+    }
+
     /// Peak 16-bit MACs per second.
     pub fn macs_per_second(&self) -> f64 {
         self.cores as f64 * self.arrays_per_core as f64 * self.array_rows as f64 * self.array_columns as f64 * self.clock.value()

@@ -20,6 +20,33 @@ pub fn mac_of(asked: MacType, chip: &Chip) -> (usize, f64) {
     chain.iter().copied().find(|&(_, rate)| rate > 0.0).unwrap_or((1, 1.0))
 }
 
+/// Cores that clusters reach, on the mean over chips: of a group only whole clusters count, and the cores that do not work lie anywhere, so
+/// that the number left in a group is hypergeometric.
+pub(crate) fn reached_by_clusters(chip: &Chip) -> f64 {
+    let c = &chip.compute;
+    let (cores, cluster, groups) = (c.cores.max(1), c.cluster.max(1), c.groups.max(1));
+    let built = chip.silicon.cores_built.max(cores);
+    let (of_group, dead) = ((built / groups) as usize, (built - cores) as f64);
+    if cluster == 1 || groups == 1 || of_group as u64 > MOST_OF_GROUP {
+        return cores as f64;
+    }
+    let mut chance = vec![0.0; of_group + 1];
+    chance[0] = 1.0;
+    for drawn in 0..of_group {
+        for lost in (0..=drawn).rev() {
+            let fails = chance[lost] * ((dead - lost as f64).max(0.0) / (built as f64 - drawn as f64)).min(1.0);
+            chance[lost + 1] += fails;
+            chance[lost] -= fails;
+        }
+    }
+    let whole = |lost: usize| ((of_group - lost) as u64 / cluster) as f64;
+    let clusters: f64 = chance.iter().enumerate().map(|(lost, p)| p * whole(lost)).sum();
+    (clusters * (cluster * groups) as f64).clamp(1.0, cores as f64)
+}
+
+/// Largest group that is counted core by core.
+const MOST_OF_GROUP: u64 = 1 << 10;
+
 /// The chip in cycles.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine {
@@ -31,6 +58,9 @@ pub(crate) struct Machine {
     pub(crate) shadow: bool,
     pub(crate) global: f64,
     pub(crate) multicast: f64,
+    pub(crate) cluster: u64,
+    /// Bytes of a core's scratchpad.
+    pub(crate) local: f64,
     pub(crate) area_max: u64,
 }
 
@@ -47,6 +77,8 @@ impl Machine {
             shadow: c.shadow_weights,
             global: chip.memory.global.value(),
             multicast: c.multicast.max(1) as f64,
+            cluster: c.cluster.max(1),
+            local: chip.memory.local.value(),
             area_max: c.tile_rows_max.saturating_mul(c.tile_columns_max),
         }
     }

@@ -6,6 +6,8 @@
 //! handed to timing, which takes the plan that is fastest at the nominal clock. So no constant of technology or calibration enters here, and yet
 //! the choice is exact for whatever constants are drawn (`the_chosen_plan_is_the_best_of_the_whole_mapspace`).
 //!
+//! Clusters of cores lie along the rows of the result: a product with fewer tiles of rows is launched in smaller ones, which always find a place.
+//!
 //! On an array of `R × C` MACs a tile takes `ceil(Kc/R)·ceil(Tn/C)` folds of `max(Tm, R)` cycles when the next
 //! weights load in the shadow of the present ones, `Tm + R` otherwise, and `R + C` to fill and drain (Samajdar et al., SCALE-Sim,
 //! arXiv 1811.02883). Off-chip re-reads follow the block of tiles that run together.
@@ -163,8 +165,11 @@ fn filled(s: &Shape, c: &Candidate) -> (u64, u64) {
     (c.tm.min(s.m.next_multiple_of(ROWS_MIN)), c.tn.min(s.n.next_multiple_of(ROWS_MIN)))
 }
 
-fn resident(machine: &Machine, c: &Candidate) -> u64 {
-    (machine.area_max / (c.tm * c.tn).max(1)).clamp(1, 4)
+/// Tiles that a core holds at once: as many as its accumulators and, with one slab at work and one on its way, its scratchpad hold.
+fn resident(s: &Shape, machine: &Machine, c: &Candidate) -> u64 {
+    let (rows, columns) = filled(s, c);
+    let slabs = 2.0 * SLAB as f64 * (rows as f64 * s.a + columns as f64 * s.b);
+    (machine.area_max / (c.tm * c.tn).max(1)).min((machine.local / slabs) as u64).clamp(1, 4)
 }
 
 fn global_bytes(s: &Shape, machine: &Machine, c: &Candidate, rows: u64, columns: u64) -> f64 {
@@ -174,7 +179,7 @@ fn global_bytes(s: &Shape, machine: &Machine, c: &Candidate, rows: u64, columns:
 
 /// Bytes read from off-chip memory: operands once, and again for every block of tiles that run together unless they stay.
 fn hbm_read(s: &Shape, machine: &Machine, c: &Candidate, tiles: f64) -> f64 {
-    let together = (tiles.min(machine.cores * resident(machine, c) as f64) / c.split as f64).max(1.0);
+    let together = (tiles.min(machine.cores * resident(s, machine, c) as f64) / c.split as f64).max(1.0);
     let (mt, nt) = (c.mt as f64, c.nt as f64);
     let mut a = (together * c.tn as f64 / c.tm as f64).sqrt().clamp(1.0, mt);
     let b = (together / a).clamp(1.0, nt);
@@ -202,13 +207,14 @@ fn gemm_plan(s: &Shape, machine: &Machine, c: &Candidate, mac_index: usize) -> P
     let out = s.rows * s.n as f64 * s.batch;
     let macs = s.macs as f64;
     let edge = macs * machine.edge_bytes(rows, s.a, s.b);
-    let resident = resident(machine, c);
+    let resident = resident(s, machine, c);
     let counts = Counts {
         macs: s.macs,
         mac_index,
         tiles: tiles as u64,
         resident,
         split: c.split,
+        cluster: machine.cluster.min(c.mt),
         tile_array_cycles: (machine.array_cycles(rows, columns, c.kc) + fill) as u64,
         tile_local_bytes: machine.local_bytes(rows, columns, c.kc as f64, s.a, s.b) as u64,
         tile_global_bytes: global_bytes(s, machine, c, rows, columns) as u64,

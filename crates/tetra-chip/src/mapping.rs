@@ -61,6 +61,8 @@ pub struct Counts {
     pub resident: u64,
     /// Parts of the summed dimension.
     pub split: u64,
+    /// Cores that tiles are launched on together.
+    pub cluster: u64,
     /// Array cycles of one tile.
     pub tile_array_cycles: u64,
     /// Bytes that the arrays take from the core's scratchpad for one tile.

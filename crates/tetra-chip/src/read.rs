@@ -36,7 +36,9 @@ fn read_chip(errors: &mut Errors<'_>, root: &Spanned<DeTable<'_>>) -> Option<Chi
     let mut top = Section::new("", root.span(), root.get_ref());
     let name = top.word(errors, "name");
     let aliases = top.aliases(errors);
-    let year = top.count(errors, "year", 2000, 2100);
+    // A chip of the template has no year of first volume.
+    let template = top.entries.get("kind").is_some_and(|(_, v)| v.get_ref().as_str() == Some("template"));
+    let year = if template && !top.has("year") { Some(0) } else { top.count(errors, "year", 2000, 2100) };
     let kind = read_kind(errors, &mut top);
     let source = top.word(errors, "source");
     let compute = top.table(errors, "compute", "compute").and_then(|s| read_compute(errors, s));
@@ -85,6 +87,12 @@ fn read_kind(errors: &mut Errors<'_>, top: &mut Section<'_, '_>) -> Option<ChipK
 fn read_compute(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Compute> {
     let cores = s.count(errors, "cores", 1, 1 << 20);
     let clock = s.quantity(errors, "clock", 1e7, 1e11);
+    let clock_max = if s.has("clock_max") { s.quantity(errors, "clock_max", 1e7, 1e11) } else { clock };
+    if let (Some(tetra_quantity::Hertz(rated)), Some(tetra_quantity::Hertz(most))) = (clock, clock_max)
+        && most < rated
+    {
+        errors.push(s.span.clone(), format!("compute.clock_max {most} Hz is below compute.clock {rated} Hz"), "correct one of them");
+    }
     let arrays_per_core = s.count(errors, "arrays_per_core", 1, 1 << 16);
     let array_rows = s.count(errors, "array_rows", 1, 1 << 16);
     let array_columns = s.count(errors, "array_columns", 1, 1 << 16);
@@ -93,11 +101,14 @@ fn read_compute(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Compu
     let tile_rows_max = s.count(errors, "tile_rows_max", 16, 1 << 16);
     let tile_columns_max = s.count(errors, "tile_columns_max", 16, 1 << 16);
     let multicast = s.count(errors, "multicast", 1, 1024);
+    let cluster = if s.has("cluster") { s.count(errors, "cluster", 1, 1024) } else { Some(1) };
+    let groups = if s.has("groups") { s.count(errors, "groups", 1, 1 << 16) } else { Some(1) };
     let rate = s.table(errors, "rate", "compute.rate").and_then(|s| read_rates(errors, s));
     s.finish(errors);
     Some(Compute {
         cores: cores?,
         clock: clock?,
+        clock_max: clock_max?,
         arrays_per_core: arrays_per_core?,
         array_rows: array_rows?,
         array_columns: array_columns?,
@@ -107,6 +118,8 @@ fn read_compute(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Compu
         tile_rows_max: tile_rows_max?,
         tile_columns_max: tile_columns_max?,
         multicast: multicast?,
+        cluster: cluster?,
+        groups: groups?,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::error::ChipError;
 /// Longest file that is read.
 const LONGEST: usize = 1 << 20;
 /// Longest name, alias or word.
-pub(crate) const LONGEST_WORD: usize = 200;
+pub const LONGEST_WORD: usize = 200;
 /// Most mistakes reported.
 const MOST_MISTAKES: usize = 100;
 /// Most places of broken TOML reported: each may be a consequence of the one before.
@@ -41,15 +41,31 @@ pub(crate) fn read_toml<T>(
     }
 }
 
+/// Reads a text as TOML and hands its top table on as a section; all mistakes of the text together.
+///
+/// # Errors
+/// Every mistake: broken TOML, and what `read` finds.
+pub fn read_sections<T>(
+    name: &str,
+    text: &str,
+    read: impl for<'t, 'i> FnOnce(&mut Errors<'_>, Section<'t, 'i>) -> Option<T>,
+) -> Result<T, Vec<ChipError>> {
+    read_toml(name, text, |errors, root| read(errors, Section::new("", root.span(), root.get_ref())))
+}
+
 /// Mistakes of one file.
-pub(crate) struct Errors<'a> {
-    pub(crate) file: &'a str,
-    pub(crate) text: &'a str,
-    pub(crate) list: Vec<ChipError>,
+pub struct Errors<'a> {
+    /// Name of the file.
+    pub file: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// What was found.
+    pub list: Vec<ChipError>,
 }
 
 impl Errors<'_> {
-    pub(crate) fn push(&mut self, span: std::ops::Range<usize>, cause: String, mend: &str) {
+    /// One more mistake.
+    pub fn push(&mut self, span: std::ops::Range<usize>, cause: String, mend: &str) {
         // Placing a mistake reads the text up to it: a flood would take as long as it is useless.
         if self.list.len() >= MOST_MISTAKES {
             return;
@@ -64,23 +80,28 @@ impl Errors<'_> {
 }
 
 /// One table of the file and the keys of it that were taken.
-pub(crate) struct Section<'t, 'i> {
+pub struct Section<'t, 'i> {
     path: &'static str,
-    pub(crate) span: std::ops::Range<usize>,
-    pub(crate) entries: BTreeMap<String, (std::ops::Range<usize>, &'t Spanned<DeValue<'i>>)>,
+    /// Where the table lies in the text.
+    pub span: std::ops::Range<usize>,
+    /// Keys that were not taken yet, with their places.
+    pub entries: BTreeMap<String, (std::ops::Range<usize>, &'t Spanned<DeValue<'i>>)>,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
-    pub(crate) fn new(path: &'static str, span: std::ops::Range<usize>, table: &'t DeTable<'i>) -> Self {
+    /// A table; `path` is its name for messages.
+    pub fn new(path: &'static str, span: std::ops::Range<usize>, table: &'t DeTable<'i>) -> Self {
         let entries = table.iter().map(|(k, v)| (k.get_ref().to_string(), (k.span(), v))).collect();
         Self { path, span, entries }
     }
 
-    pub(crate) fn key(&self, key: &str) -> String {
+    /// A key with the name of its table.
+    pub fn key(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    pub(crate) fn take(&mut self, errors: &mut Errors<'_>, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+    /// The value of a key that must be there.
+    pub fn take(&mut self, errors: &mut Errors<'_>, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
         let found = self.entries.remove(key).map(|(_, v)| v);
         if found.is_none() {
             errors.push(self.span.clone(), format!("key \"{}\" is missing", self.key(key)), "add it");
@@ -93,7 +114,8 @@ impl<'t, 'i> Section<'t, 'i> {
         errors.push(value.span(), cause, &format!("write {wanted}"));
     }
 
-    pub(crate) fn word(&mut self, errors: &mut Errors<'_>, key: &str) -> Option<String> {
+    /// A short text.
+    pub fn word(&mut self, errors: &mut Errors<'_>, key: &str) -> Option<String> {
         let value = self.take(errors, key)?;
         match value.get_ref().as_str() {
             Some(s) if !s.trim().is_empty() && s.len() <= LONGEST_WORD => Some(s.trim().to_owned()),
@@ -109,7 +131,8 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    pub(crate) fn flag(&mut self, errors: &mut Errors<'_>, key: &str) -> Option<bool> {
+    /// True or false.
+    pub fn flag(&mut self, errors: &mut Errors<'_>, key: &str) -> Option<bool> {
         let value = self.take(errors, key)?;
         let found = value.get_ref().as_bool();
         if found.is_none() {
@@ -118,7 +141,8 @@ impl<'t, 'i> Section<'t, 'i> {
         found
     }
 
-    pub(crate) fn count(&mut self, errors: &mut Errors<'_>, key: &str, low: u64, high: u64) -> Option<u64> {
+    /// A whole number within a range.
+    pub fn count(&mut self, errors: &mut Errors<'_>, key: &str, low: u64, high: u64) -> Option<u64> {
         let value = self.take(errors, key)?;
         let Some(integer) = value.get_ref().as_integer() else {
             self.wrong(errors, key, value, "a whole number");
@@ -134,7 +158,8 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    pub(crate) fn number(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<f64> {
+    /// A number within a range.
+    pub fn number(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<f64> {
         let value = self.take(errors, key)?;
         let text = match value.get_ref() {
             DeValue::Float(x) => x.as_str().to_owned(),
@@ -147,7 +172,8 @@ impl<'t, 'i> Section<'t, 'i> {
         self.within(errors, key, value.span(), text.replace('_', "").parse().unwrap_or(f64::NAN), low, high)
     }
 
-    pub(crate) fn quantity<Q: Quantity>(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<Q> {
+    /// A quantity with its unit, its range in base units.
+    pub fn quantity<Q: Quantity>(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<Q> {
         let value = self.take(errors, key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(errors, key, value, &format!("a text with a unit, for example \"{}\"", Q::EXAMPLE));
@@ -163,12 +189,12 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Whether a key is there.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
     /// The tables of a list: `[[key]]`.
-    pub(crate) fn tables(&mut self, errors: &mut Errors<'_>, key: &str, path: &'static str) -> Vec<Section<'t, 'i>> {
+    pub fn tables(&mut self, errors: &mut Errors<'_>, key: &str, path: &'static str) -> Vec<Section<'t, 'i>> {
         let Some(value) = self.take(errors, key) else { return Vec::new() };
         let Some(list) = value.get_ref().as_array() else {
             self.wrong(errors, key, value, &format!("tables: [[{path}]]"));
@@ -185,14 +211,14 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// 0, which says that there is none or that none is published, or a value from `low` to `high`.
-    pub(crate) fn quantity_or_none<Q: Quantity>(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<Q> {
+    pub fn quantity_or_none<Q: Quantity>(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<Q> {
         let span = self.entries.get(key).map_or(0..0, |(_, v)| v.span());
         let found = self.quantity::<Q>(errors, key, 0.0, high)?;
         if found.value() == 0.0 { Some(found) } else { self.within(errors, key, span, found.value(), low, high).map(Q::from_value) }
     }
 
     /// 0, for a format that the arrays do not have, or a number from `low` to `high`.
-    pub(crate) fn rate_or_none(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<f64> {
+    pub fn rate_or_none(&mut self, errors: &mut Errors<'_>, key: &str, low: f64, high: f64) -> Option<f64> {
         let span = self.entries.get(key).map_or(0..0, |(_, v)| v.span());
         let found = self.number(errors, key, 0.0, high)?;
         if found == 0.0 { Some(found) } else { self.within(errors, key, span, found, low, high) }
@@ -207,7 +233,8 @@ impl<'t, 'i> Section<'t, 'i> {
         None
     }
 
-    pub(crate) fn table(&mut self, errors: &mut Errors<'_>, key: &str, path: &'static str) -> Option<Section<'t, 'i>> {
+    /// A table below this one.
+    pub fn table(&mut self, errors: &mut Errors<'_>, key: &str, path: &'static str) -> Option<Section<'t, 'i>> {
         let value = self.take(errors, key)?;
         match value.get_ref().as_table() {
             Some(t) => Some(Section::new(path, value.span(), t)),
@@ -218,7 +245,8 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    pub(crate) fn aliases(&mut self, errors: &mut Errors<'_>) -> Vec<String> {
+    /// The list `aliases`, empty where it is not there.
+    pub fn aliases(&mut self, errors: &mut Errors<'_>) -> Vec<String> {
         let Some((_, value)) = self.entries.remove("aliases") else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
             self.wrong(errors, "aliases", value, "a list of texts");
@@ -234,7 +262,8 @@ impl<'t, 'i> Section<'t, 'i> {
         out
     }
 
-    pub(crate) fn finish(self, errors: &mut Errors<'_>) {
+    /// Every key that was not taken is a mistake.
+    pub fn finish(self, errors: &mut Errors<'_>) {
         for (key, (span, _)) in &self.entries {
             let shown: String = key.chars().take(LONGEST_WORD).collect();
             errors.push(span.clone(), format!("key \"{}\" is not known", self.key(&shown)), "remove it or correct its name");

@@ -48,18 +48,18 @@ pub struct Design {
 }
 
 /// Widest side of a tile that a core's arrays work on together.
-const TILE_SIDE: u64 = 1024;
+pub(crate) const TILE_SIDE: u64 = 1024;
 /// Bytes that a scratchpad feeds per array row and cycle: a 16-bit operand streams while another one loads.
-const FEED_PER_ROW: u64 = 4;
+pub(crate) const FEED_PER_ROW: u64 = 4;
 /// Cores that share a fetch.
-const MULTICAST: u64 = 2;
+pub(crate) const MULTICAST: u64 = 2;
 /// Bytes of an accumulator.
-const SUM_BYTES: u64 = 4;
+pub(crate) const SUM_BYTES: u64 = 4;
 /// Summed-dimension slab of a tile and the copies of it that are held.
-const SLAB: u64 = 64;
-const SLABS: u64 = 2;
+pub(crate) const SLAB: u64 = 64;
+pub(crate) const SLABS: u64 = 2;
 /// Accumulators that a lane's registers hold (1 KiB of sums).
-const SUMS_PER_LANE: u64 = 256;
+pub(crate) const SUMS_PER_LANE: u64 = 256;
 
 /// Builds the chip of a design.
 ///
@@ -106,6 +106,7 @@ fn compute(design: &Design, tile: (u64, u64), t: &TemplateConstants) -> Compute 
     Compute {
         cores: design.cores,
         clock: design.clock,
+        clock_max: design.clock,
         arrays_per_core: design.arrays_per_core,
         array_rows: design.array_rows,
         array_columns: design.array_columns,
@@ -115,6 +116,8 @@ fn compute(design: &Design, tile: (u64, u64), t: &TemplateConstants) -> Compute 
         tile_rows_max: tile.0,
         tile_columns_max: tile.1,
         multicast: MULTICAST.min(design.cores),
+        cluster: 1,
+        groups: 1,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counts and constants → time, energy and what bounds an op. One set of equations for every chip.
 //!
 //! A tile passes three stations: a trip to memory `Z` that fills its pipeline, the main loop `D1`, the store of its results `D2`. `D1` is the
-//! 4-norm of array, scratchpad, global-memory and off-chip time (phases overlap, not perfectly), `D2` the result over off-chip bandwidth, both with all
+//! 6-norm of array, scratchpad, global-memory and off-chip time (phases overlap, not perfectly), `D2` the result over off-chip bandwidth, both with all
 //! cores at work. A core that holds `r` tiles at once is a closed network of `r` customers: the time per tile follows from mean value
 //! analysis (Reiser and Lavenberg 1980): one tile hides nothing, many hide all but the slowest station. With `n` tiles on the fullest core
 //! `t = Z + D1' + D2' + (n - 1)·t(r)`, the last round `'` with the cores that still have a tile. When dynamic power would exceed the cap less static power, the
@@ -16,6 +16,7 @@ use tetra_workload::{Op, VectorKind, VectorOp};
 use crate::chip::Chip;
 use crate::constants::{ChipConstants, KernelConstants, kind_index};
 use crate::cost::{BoundBy, OpCost};
+use crate::machine::reached_by_clusters;
 use crate::mapping::{Counts, Mapping, Plan};
 
 /// A chip's rates and energies with constants applied; made once per chip and draw.
@@ -23,6 +24,9 @@ use crate::mapping::{Counts, Mapping, Plan};
 pub struct Rates<'a> {
     kernels: &'a KernelConstants,
     cores: f64,
+    /// Cores of a full cluster and cores that such clusters reach.
+    cluster: u64,
+    reached: f64,
     clock: f64,
     local: f64,
     global: f64,
@@ -41,7 +45,9 @@ pub struct Rates<'a> {
 impl<'a> Rates<'a> {
     /// Rates of a chip. A node or memory kind without a row counts as the N7 anchor or the first memory of the table.
     pub fn of(chip: &Chip, constants: &'a ChipConstants) -> Self {
-        let scale = constants.node(&chip.silicon.node).map_or(1.0, |n| n.energy);
+        let boost = chip.compute.boost();
+        // Energies hold at the rated clock; supply voltage squared follows it.
+        let scale = constants.node(&chip.silicon.node).map_or(1.0, |n| n.energy) * boost;
         let e = &constants.energy;
         let memory = constants.memory(&chip.memory.hbm_kind).or(constants.memories.first().map(|(_, m)| m));
         let k = &constants.kernels;
@@ -50,7 +56,9 @@ impl<'a> Rates<'a> {
         Self {
             kernels: k,
             cores,
-            clock: chip.compute.clock.value(),
+            cluster: chip.compute.cluster.max(1),
+            reached: reached_by_clusters(chip),
+            clock: chip.compute.clock.value() * boost,
             local: chip.memory.local_bytes_per_cycle,
             global: chip.memory.global_bytes_per_cycle * k.global_fraction / cores,
             global_bytes: chip.memory.global.value(),
@@ -117,15 +125,14 @@ fn best_of(mapping: &Mapping, lane_ops: f64, rates: &Rates<'_>) -> Choice {
     let (mut least, mut first, mut compared) = (f64::INFINITY, Plan::default(), 0);
     mapping.each(|plan| {
         compared += 1;
-        let time = nominal(&plan.counts, lane_ops, rates);
-        if time < least {
+        if let Some(time) = nominal_below(least, &plan.counts, lane_ops, rates) {
             (least, first) = (time, plan);
         }
     });
     let mut best = alone(&first, matrix_cost(&first.counts, lane_ops, rates));
     if best.cost.time.value() > least {
         mapping.each(|plan| {
-            if nominal(&plan.counts, lane_ops, rates) < best.cost.time.value() {
+            if nominal_below(best.cost.time.value(), &plan.counts, lane_ops, rates).is_some() {
                 let cost = matrix_cost(&plan.counts, lane_ops, rates);
                 if cost.time.value() < best.cost.time.value() {
                     best = alone(&plan, cost);
@@ -136,30 +143,35 @@ fn best_of(mapping: &Mapping, lane_ops: f64, rates: &Rates<'_>) -> Choice {
     Choice { compared, ..best }
 }
 
-/// Time at the nominal clock, launch included.
-fn nominal(counts: &Counts, lane_ops: f64, rates: &Rates<'_>) -> f64 {
+/// Time at the nominal clock, launch included, if it is below `limit`. The longest part alone rules most plans out before any root is drawn.
+fn nominal_below(limit: f64, counts: &Counts, lane_ops: f64, rates: &Rates<'_>) -> Option<f64> {
     let parts = Parts::of(counts, lane_ops, rates);
-    parts.time(parts.loop_time(rates.kernels.lanes_exposed), 1.0) + rates.kernels.launch_s
+    let (exposed, launch) = (rates.kernels.lanes_exposed, rates.kernels.launch_s);
+    if parts.time_by::<false>(parts.loop_time::<false>(exposed), 1.0) + launch >= limit {
+        return None;
+    }
+    let time = parts.time_by::<true>(parts.loop_time::<true>(exposed), 1.0) + launch;
+    (time < limit).then_some(time)
 }
 
 fn nothing() -> OpCost {
     OpCost { time: Seconds::ZERO, energy: Joules::ZERO, flop: Flop::ZERO, hbm_bytes: Bytes::ZERO, bound_by: BoundBy::Link }
 }
 
-/// Fourth-power norm of non-negative times: nearly the longest, a little more where two are close.
-fn soft_max<const N: usize>(terms: [f64; N]) -> f64 {
+/// Sixth-power norm of non-negative times: nearly the longest, a little more where two are close; or the longest, which is never more.
+fn soft_max<const NORM: bool, const N: usize>(terms: [f64; N]) -> f64 {
     let top = terms.iter().copied().fold(0.0, f64::max);
-    if top <= 0.0 || !top.is_finite() {
+    if !NORM || top <= 0.0 || !top.is_finite() {
         return top.max(0.0);
     }
     let sum: f64 = terms
         .iter()
         .map(|&x| {
             let square = (x / top) * (x / top);
-            square * square
+            square * square * square
         })
         .sum();
-    top * sum.sqrt().sqrt()
+    top * sum.sqrt().cbrt()
 }
 
 fn hbm_bytes(c: &Counts) -> f64 {
@@ -182,7 +194,7 @@ struct Parts {
     store: f64,
     /// Time of one tile's results into the global memory where they are partial sums.
     sums: f64,
-    /// Time to add up the parts of the summed dimension.
+    /// Time to add up the parts of the summed dimension, by a kernel of its own.
     reduce: f64,
     trip: f64,
     resident: u64,
@@ -193,19 +205,20 @@ impl Parts {
     fn of(c: &Counts, lane_ops: f64, r: &Rates<'_>) -> Self {
         let k = r.kernels;
         let tiles = c.tiles.max(1) as f64;
-        let rounds = (tiles / r.cores).ceil();
+        let cores = if r.cluster > 1 && c.cluster >= r.cluster { r.reached } else { r.cores };
+        let rounds = (tiles / cores).ceil();
         let hbm = r.hbm * k.hbm_read_fraction;
         let global = r.global * r.clock;
         let split = c.split > 1;
-        let reduce = c.reduce_bytes as f64 / (global * r.cores) + c.hbm_write as f64 / hbm + k.trip_s;
+        let reduce = c.reduce_bytes as f64 / (global * r.cores) + c.hbm_write as f64 / hbm + k.trip_s + k.launch_s;
         Self {
             arrays: c.tile_array_cycles as f64 / (k.array_fraction * r.clock),
             lanes: c.elements as f64 / tiles * lane_ops / (r.lanes * r.clock),
             local: c.tile_local_bytes as f64 / (r.local * r.clock),
             global: c.tile_global_bytes as f64 / global,
             rounds,
-            active: tiles.min(r.cores),
-            last: tiles - (rounds - 1.0) * r.cores,
+            active: tiles.min(cores),
+            last: tiles - (rounds - 1.0) * cores,
             read: c.hbm_read as f64 / tiles / hbm,
             store: if split { 0.0 } else { (c.tile_store_bytes as f64).min(c.hbm_write as f64 / tiles) / (r.hbm * k.hbm_mixed_fraction) },
             sums: if split { c.tile_store_bytes as f64 / global } else { 0.0 },
@@ -216,23 +229,27 @@ impl Parts {
         }
     }
 
-    fn loop_time(&self, exposed: f64) -> f64 {
+    fn loop_time<const NORM: bool>(&self, exposed: f64) -> f64 {
         let work = self.arrays.max(self.lanes) + exposed * self.arrays.min(self.lanes);
-        soft_max([work, self.local, self.global])
+        soft_max::<NORM, 3>([work, self.local, self.global])
     }
 
     /// Main loop and store of a tile when so many cores are at work.
-    fn stations(&self, inner: f64, cores: f64) -> (f64, f64) {
-        (soft_max([inner, self.read * cores]), self.store * cores + self.sums)
+    fn stations<const NORM: bool>(&self, inner: f64, cores: f64) -> (f64, f64) {
+        (soft_max::<NORM, 2>([inner, self.read * cores]), self.store * cores + self.sums)
     }
 
     /// Time at a clock lowered by `slow`.
     fn time(&self, inner: f64, slow: f64) -> f64 {
+        self.time_by::<true>(inner, slow)
+    }
+
+    fn time_by<const NORM: bool>(&self, inner: f64, slow: f64) -> f64 {
         let inner = inner / slow;
-        let (work, store) = self.stations(inner, self.last);
+        let (work, store) = self.stations::<NORM>(inner, self.last);
         let mut t = self.trip + work + store + self.reduce;
         if self.rounds > 1.0 {
-            let (work, store) = self.stations(inner, self.active);
+            let (work, store) = self.stations::<NORM>(inner, self.active);
             t += (self.rounds - 1.0) * time_per_tile(self.trip, work, store, self.resident.min(self.rounds as u64));
         }
         t.max(self.floor)
@@ -255,7 +272,7 @@ fn time_per_tile(trip: f64, work: f64, store: f64, tiles: u64) -> f64 {
 
 fn matrix_cost(c: &Counts, lane_ops: f64, r: &Rates<'_>) -> OpCost {
     let parts = Parts::of(c, lane_ops, r);
-    let inner = parts.loop_time(r.kernels.lanes_exposed);
+    let inner = parts.loop_time::<true>(r.kernels.lanes_exposed);
     let tiles = c.tiles as f64;
     let hbm_bytes = hbm_bytes(c);
     let on_chip = c.macs as f64 * r.mac_j[c.mac_index.min(4)]
@@ -327,7 +344,7 @@ fn vector_cost(c: &Counts, v: &VectorOp, r: &Rates<'_>) -> OpCost {
     let rounds = (c.rows as f64 / c.rows_at_once.max(1) as f64).ceil();
     let steps = row_steps(c, v.kind) * k.row_step_cycles / r.clock * rounds;
     let passes = k.pass_s * if long { LONG_PASSES as f64 } else { 1.0 };
-    let stream = soft_max([memory, work, global]);
+    let stream = soft_max::<true, 3>([memory, work, global]);
     // The first round's loads are its steps; later rounds stream beside them.
     let time = if steps > 0.0 { stream.max(steps + stream * (1.0 - 1.0 / rounds)) } else { stream + passes };
     let energy = elements * ops * r.lane_j + (bytes + again) * r.global_j + bytes * r.hbm_j;

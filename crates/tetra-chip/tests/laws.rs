@@ -276,3 +276,23 @@ fn chips_at_the_ends_of_their_ranges_are_timed() {
         tetra_chip::drawing::svg(&chip, &CONSTANTS);
     }
 }
+
+/// Clusters leave cores idle where dead cores make groups unequal, and none where every group is whole.
+#[test]
+fn clusters_cost_only_what_is_left_over_in_groups() {
+    let gemm = |m, n, k| Op::Gemm(Gemm { batch: 1, m, n, k, a: DataType::Bf16, b: DataType::Bf16, out: DataType::Bf16 });
+    let set = common::chips();
+    let clustered = set.find("H100").unwrap();
+    let (mut free, mut whole) = (clustered.clone(), clustered.clone());
+    free.compute.cluster = 1;
+    (whole.compute.cores, whole.compute.groups) = (whole.silicon.cores_built, 2);
+    let mut whole_free = whole.clone();
+    whole_free.compute.cluster = 1;
+    let time = |chip: &Chip, op: &Op| cost_at(&mapper::map(op, chip), op, &Rates::of(chip, &CONSTANTS)).time.value();
+    for op in [gemm(128, 8192, 7168), gemm(1024, 8192, 7168), gemm(4096, 14336, 8192), gemm(8192, 8192, 8192)] {
+        assert!(time(clustered, &op) >= time(&free, &op));
+        assert!((time(&whole, &op) / time(&whole_free, &op) - 1.0).abs() < 1e-9);
+    }
+    // Three rounds of tiles instead of two.
+    assert!(time(clustered, &gemm(1024, 8192, 7168)) > 1.2 * time(&free, &gemm(1024, 8192, 7168)));
+}

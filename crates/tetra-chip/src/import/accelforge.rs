@@ -14,6 +14,8 @@ use crate::nest::Machine;
 
 /// Bits of a value where a file asks for them.
 const VALUE_BITS: f64 = 8.0;
+/// Most instances of a fan-out.
+const MOST_INSTANCES: f64 = 1048576.0;
 /// Longest text after variables are filled in.
 const LONGEST: usize = 1 << 20;
 
@@ -41,7 +43,9 @@ pub(super) fn read(file: &str, root: &Node) -> Result<MachineImport, Vec<ChipErr
             Some("Container") => s.container(node),
             Some("Compute") => s.compute(node),
             other => {
-                s.errors.push(mistake(file, node.line, format!("a node is tagged {other:?}"), "write !Memory, !Container or !Compute"))
+                let tag =
+                    other.map_or_else(|| "without a tag".to_owned(), |t| format!("tagged {:?}", t.chars().take(40).collect::<String>()));
+                s.errors.push(mistake(file, node.line, format!("a node is {tag}"), "write !Memory, !Container or !Compute"));
             }
         }
         if node.get("area").is_some_and(|n| n.text() != Some("0")) {
@@ -64,7 +68,7 @@ pub(super) fn read(file: &str, root: &Node) -> Result<MachineImport, Vec<ChipErr
     let leak = if s.leak_w > 0.0 { format!("static_power = \"{} W\"\n", s.leak_w) } else { String::new() };
     let head = format!("name = \"imported\"\nclock = \"{} MHz\"\n\n[compute]\n{}{leak}\n", clock / 1e6, s.compute);
     let toml = s.notes.iter().fold(String::new(), |t, n| t + "# " + n + "\n") + &head + &s.levels;
-    let machine = Machine::from_toml(file, &toml)?;
+    let machine = Machine::from_toml(&format!("{file}, as imported"), &toml)?;
     Ok(MachineImport { machine, toml, notes: s.notes })
 }
 
@@ -74,22 +78,17 @@ pub(super) fn fill(file: &str, text: &str, set: &BTreeMap<String, String>) -> Re
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
         out.push_str(before);
-        let line = 1 + out.matches('\n').count();
+        let wrong = |cause: &str, mend: &str| Err(mistake(file, 1 + out.matches('\n').count(), cause, mend));
         let Some((name, after)) = after.split_once("}}") else {
-            return Err(mistake(file, line, "{{ is not closed", "write {{NAME}}"));
+            return wrong("{{ is not closed", "write {{NAME}}");
         };
         let name = name.trim();
         match set.get(name) {
             Some(value) if out.len() + value.len() < LONGEST => out.push_str(value),
-            Some(_) => return Err(mistake(file, line, "the file is too long with its variables filled in", "shorten it")),
+            Some(_) => return wrong("the file is too long with its variables filled in", "shorten it"),
             None => {
-                let shown: String = name.chars().take(40).collect();
-                return Err(mistake(
-                    file,
-                    line,
-                    format!("variable {shown} has no value"),
-                    "give one: tetra chip FILE --set NAME=VALUE, with --out to keep the machine",
-                ));
+                let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+                return wrong(&format!("variable {shown} has no value"), "give one: --set NAME=VALUE");
             }
         }
         rest = after;
@@ -193,6 +192,10 @@ impl Source<'_> {
     fn container(&mut self, node: &Node) {
         for s in node.get("spatial").map_or(&[][..], Node::items) {
             let size = self.number(s, "fanout").unwrap_or(1.0);
+            if size.fract() != 0.0 || !(1.0..=MOST_INSTANCES).contains(&size) {
+                self.wrong(s.line, format!("a fanout is {size:e}"), "write a whole number from 1 to 1048576");
+                continue;
+            }
             let name = self.name(s);
             let reuse = match s.get("reuse").and_then(Node::text) {
                 Some(r @ ("input" | "weight" | "output")) => format!("must_reuse = [\"{r}\"]\n"),

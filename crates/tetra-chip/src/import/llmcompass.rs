@@ -90,7 +90,8 @@ pub(super) fn read(file: &str, text: &str, constants: &ChipConstants) -> Result<
     notes.push("year: not in the source; 2024, the year of LLMCompass, stands in".to_owned());
     let whole = |power: &str| format!("{head}{body}{power}{silicon}");
     // Read once with a power that fits anything, to know what full load asks for.
-    let first = Chip::from_toml(file, &whole(&power_text(1e5, 0.0, 0.0, 0.0)))?;
+    let made = format!("{file}, as imported");
+    let first = Chip::from_toml(&made, &whole(&power_text(1e5, 0.0, 0.0, 0.0)))?;
     let load = full_load(&first, constants);
     let t = &constants.template;
     let cap = ((load.static_w + load.sustained_w()) * t.power_margin).ceil();
@@ -102,7 +103,7 @@ pub(super) fn read(file: &str, text: &str, constants: &ChipConstants) -> Result<
         notes.push(format!("{path} (line {line}): not carried over, a chip file has no place for it"));
     }
     let toml = notes.iter().fold(String::new(), |t, n| t + "# " + n + "\n") + &whole(&power);
-    let chip = Chip::from_toml(file, &toml)?;
+    let chip = Chip::from_toml(&made, &toml)?;
     Ok(Import { chip, toml, notes })
 }
 

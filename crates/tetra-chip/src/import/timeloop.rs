@@ -95,7 +95,7 @@ pub(super) fn read(file: &str, root: &Node, constants: &ChipConstants) -> Result
     let mut toml = s.notes.iter().fold(String::new(), |t, n| t + "# " + n + "\n");
     let _ = write!(toml, "name = \"imported\"\nclock = \"{} MHz\"\n\n[compute]\n{compute}\n", s.clock / 1e6);
     toml.push_str(&s.levels.concat());
-    let machine = Machine::from_toml(file, &toml)?;
+    let machine = Machine::from_toml(&format!("{file}, as imported"), &toml)?;
     Ok(MachineImport { machine, toml, notes: s.notes })
 }
 

@@ -8,6 +8,9 @@ use crate::error::ChipError;
 /// Longest file, deepest nesting, most values.
 const LONGEST: usize = 1 << 20;
 const DEEPEST: usize = 48;
+const MOST_VALUES: usize = 20_000;
+/// Longest key, in bytes: paths of keys are kept for every value.
+const LONGEST_KEY: usize = 100;
 
 /// A value with its line and tag.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +101,7 @@ pub fn read_tree(file: &str, text: &str) -> Result<Node, ChipError> {
         }
         lines.push(Line { number: i + 1, indent, text: body.to_owned() });
     }
-    let mut reader = Reader { file, lines, at: 0 };
+    let mut reader = Reader { file, lines, at: 0, values: 0 };
     if reader.lines.is_empty() {
         return Err(mistake(file, 1, "the file is empty", "write an architecture"));
     }
@@ -134,6 +137,22 @@ struct Reader<'a> {
     file: &'a str,
     lines: Vec<Line>,
     at: usize,
+    values: usize,
+}
+
+/// Counts a value; why there may be no more of them.
+fn counted(values: &mut usize) -> Result<(), &'static str> {
+    *values += 1;
+    if *values > MOST_VALUES { Err("the file has more than 20000 values") } else { Ok(()) }
+}
+
+/// Why a key may not stand in a map.
+fn barred(entries: &[(String, Node)], key: &str) -> Option<String> {
+    let shown: String = key.chars().take(LONGEST_KEY).collect();
+    if key.len() > LONGEST_KEY {
+        return Some(format!("key \"{shown}\" and so on is longer than {LONGEST_KEY} bytes"));
+    }
+    entries.iter().any(|(k, _)| k == key).then(|| format!("key \"{shown}\" is there twice"))
 }
 
 impl Reader<'_> {
@@ -150,6 +169,9 @@ impl Reader<'_> {
         let (number, indent, text) = (l.number, l.indent, l.text.clone());
         if depth > DEEPEST {
             return self.wrong(number, "nested more than 48 deep", "write it flatter");
+        }
+        if let Err(cause) = counted(&mut self.values) {
+            return self.wrong(number, cause, "an architecture has some hundred");
         }
         if text == "-" || text.starts_with("- ") {
             return self.list(number, indent, depth);
@@ -205,8 +227,8 @@ impl Reader<'_> {
             let Some((key, rest)) = key_of(&l.text).map(|(k, r)| (k.to_owned(), r.to_owned())) else {
                 return self.wrong(line, "this is no key and value", "write key: value");
             };
-            if entries.iter().any(|(k, _)| *k == key) {
-                return self.wrong(line, &format!("key \"{key}\" is there twice"), "remove one");
+            if let Some(cause) = barred(&entries, &key) {
+                return self.wrong(line, &cause, "remove or shorten it");
             }
             let value = if rest.is_empty() {
                 self.at += 1;
@@ -226,6 +248,9 @@ impl Reader<'_> {
     fn inline(&mut self, depth: usize) -> Result<Node, ChipError> {
         let (number, first) = (self.lines[self.at].number, self.lines[self.at].text.clone());
         self.at += 1;
+        if let Err(cause) = counted(&mut self.values) {
+            return self.wrong(number, cause, "an architecture has some hundred");
+        }
         if first.starts_with(['&', '*']) {
             return self.wrong(number, "anchors and aliases are not read", "write the value out");
         }
@@ -246,9 +271,10 @@ impl Reader<'_> {
             open = open.saturating_add(balance(&l.text));
             self.at += 1;
         }
-        let mut flow = Flow { file: self.file, chars: &chars, at: 0 };
+        let mut flow = Flow { file: self.file, chars: &chars, at: 0, values: self.values };
         let node = flow.value(depth)?;
         flow.space();
+        self.values = flow.values;
         if flow.at < chars.len() {
             return self.wrong(number, "something follows a closed bracket", "remove it");
         }
@@ -292,6 +318,7 @@ struct Flow<'a> {
     file: &'a str,
     chars: &'a [(char, usize)],
     at: usize,
+    values: usize,
 }
 
 impl Flow<'_> {
@@ -318,6 +345,9 @@ impl Flow<'_> {
         let line = self.line();
         if depth > DEEPEST {
             return self.wrong("nested more than 48 deep", "write it flatter");
+        }
+        if let Err(cause) = counted(&mut self.values) {
+            return self.wrong(cause, "an architecture has some hundred");
         }
         let value = match self.here() {
             Some('{') => self.map(depth)?,
@@ -359,8 +389,8 @@ impl Flow<'_> {
                     if self.here() != Some(':') {
                         return self.wrong("a key has no value", "write key: value");
                     }
-                    if entries.iter().any(|(k, _)| *k == key) {
-                        return self.wrong(&format!("key \"{key}\" is there twice"), "remove one");
+                    if let Some(cause) = barred(&entries, &key) {
+                        return self.wrong(&cause, "remove or shorten it");
                     }
                     self.at += 1;
                     entries.push((key, self.value(depth + 1)?));

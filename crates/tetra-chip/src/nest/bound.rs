@@ -5,8 +5,9 @@
 //! The tensor whose place lies outermost moves once; it holds a tile of `a` by `b`, where `a` counts the ranks that the second tensor lacks and `b` those that the third lacks, and these
 //! move `⌈X_a/a⌉` and `⌈X_b/b⌉` times: least over the tensor held, `a`, and the largest `b` that fits.
 
-use crate::nest::machine::MOST_LEVELS;
-use crate::nest::problem::MOST_TENSORS;
+use crate::nest::machine::{MOST_LEVELS, Machine};
+use crate::nest::price::Mode;
+use crate::nest::problem::{MOST_TENSORS, Problem};
 use crate::nest::space::{Space, ranks_of, smaller};
 
 /// Least traffic across the boundary below one level.
@@ -107,4 +108,15 @@ pub(crate) fn steps_down(space: &Space<'_>, level: usize) -> Weights {
         *x = (o.least[level] - next).max(0.0);
     }
     out
+}
+
+/// Joules and cycles that no mapping of an op undercuts; nothing is searched.
+pub(crate) fn least_of(problem: &Problem, machine: &Machine, mode: Mode) -> (f64, f64) {
+    let space = Space::new(problem, machine, mode);
+    let (mut read, mut written) = (0.0, 0.0);
+    for o in space.operands.iter().take(space.tensors) {
+        if o.output { written += o.whole * o.bits } else { read += o.whole * o.bits }
+    }
+    let cycles = (problem.points() as f64 / machine.lanes() as f64).max(space.least_port_cycles(0, read, written));
+    (space.base_j + least_joules(&space).iter().sum::<f64>(), cycles + space.launch)
 }

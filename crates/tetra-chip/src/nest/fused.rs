@@ -2,40 +2,35 @@
 //! (`T = A·W₁`, `C = T·W₂`).
 //!
 //! Two ranks are tiled outside the level in which they meet (queries and keys; rows and hidden), all others lie whole inside. For every
-//! pair of tile sizes (every number of tiles up to 256 of a rank, then each a sixteenth more) and both orders of the two loops: tiles of all tensors, the middle one among them, must fit; outer tensors move
-//! once, or once per tile of the rank that they lack when that loop runs around theirs; each phase of a tile is mapped exactly on the
-//! machine from that level inward. Whole phases on that machine bound those of tiles from below. Phases of a tile run one after the other
-//! beside the traffic of the outer level. Keys masked by causality or a window are left out by whole tiles (Dao et al., arXiv 2307.08691).
-//! Levels between the outermost and the one of the meeting are passed by. Leaves out: edges of masked tiles, tails in between phases.
+//! pair of tile sizes (every size of a rank up to 64, of longer ones every number of tiles up to 256, then each a sixteenth more) and
+//! both orders of the two loops: tiles of all tensors, the middle one among them, must fit; outer tensors move as the loops want them
+//! (`walk.rs`); each phase of a tile is mapped exactly on the machine from that level inward. What phases must move at least excludes
+//! most choices before a phase is mapped. Phases of a tile run one after the other beside the traffic of the outer level. Keys masked by
+//! causality or a window are left out by tiles. Levels between the outermost and the one of the meeting are passed by. Leaves out:
+//! single keys of a tile that are masked, tails in between phases.
 
 use std::collections::BTreeMap;
 
 use tetra_quantity::Bytes;
 
+use crate::nest::bound::least_of;
+use crate::nest::count::waste;
 use crate::nest::machine::{Level, Machine, Roles};
 use crate::nest::objective::Objective;
 use crate::nest::op::{Bits, Named, rank, tensor};
 use crate::nest::power::Settled;
 use crate::nest::price::{Mode, buffers, port};
-use crate::nest::problem::{MOST_RANKS, Problem, Rank, Sizes, Tensor, Work, parts};
+use crate::nest::problem::{MOST_RANKS, Problem, Rank, Sizes, Tensor, Work};
 use crate::nest::search::{Found, front_within};
 use crate::nest::space::smaller;
+use crate::nest::walk::{Mask, Walk};
 
 /// Bits of a byte.
 const BYTE: f64 = 8.0;
+/// Place of the middle tensor among the tensors of a pair.
+const MIDDLE: usize = 4;
 /// Lane operations per score: running maximum, difference, exponential, sum, rescaling.
 const SOFTMAX_OPS: u64 = 5;
-
-/// Which keys a query sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Mask {
-    /// Whether later keys are hidden.
-    pub causal: bool,
-    /// Keys seen at most; 0: all.
-    pub window: u64,
-    /// Query rows of one position (heads that share keys).
-    pub rows_per_position: u64,
-}
 
 /// Two ops, the first of which makes what the second takes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -194,59 +189,48 @@ impl Pair {
         (out[self.outer[0]], out[self.outer[1]]) = (tiles[0], tiles[1]);
         out
     }
-
-    /// Pairs of tiles that are worked on.
-    pub fn visits(&self, tiles: [u64; 2]) -> u64 {
-        let [rows, keys] = self.outer.map(|r| self.ranks[r].extent);
-        let Some(mask) = self.mask else { return rows.div_ceil(tiles[0]) * keys.div_ceil(tiles[1]) };
-        let per = mask.rows_per_position.max(1);
-        let positions = rows.div_ceil(per);
-        (0..rows.div_ceil(tiles[0]))
-            .map(|i| {
-                let first = (i * tiles[0]) / per;
-                let last = ((i + 1) * tiles[0]).min(rows).div_ceil(per);
-                let end = if mask.causal { keys.saturating_sub(positions) + last } else { keys }.min(keys);
-                let seen = if mask.causal { keys.saturating_sub(positions) + first + 1 } else { keys };
-                let start = if mask.window > 0 { seen.saturating_sub(mask.window).min(end) } else { 0 };
-                end.div_ceil(tiles[1]).max(1) - (start / tiles[1]).min(end.div_ceil(tiles[1]).saturating_sub(1))
-            })
-            .sum()
-    }
 }
 
 fn plain(ranks: &[usize]) -> Vec<Vec<(usize, u64)>> {
     ranks.iter().map(|&r| vec![(r, 1)]).collect()
 }
 
-/// Tiles of one rank up to which every number of them is tried, and the share by which it grows beyond.
+/// Sizes of a rank up to which every one is tried, tiles up to which every number of them is, and the share by which it grows beyond.
+const EVERY_SIZE: u64 = 64;
 const EVERY_TRIP: u64 = 256;
 const GROWTH: u64 = 16;
 /// Most tiles of rows under a mask, each of which is looked at.
 const MOST_MASKED: u64 = 1 << 16;
 
-/// Sizes of tiles of an outer rank, the largest first: every one that some number of tiles needs up to `EVERY_TRIP`, then fewer.
+/// Sizes of tiles of an outer rank, the largest first.
 fn tile_sizes(whole: u64, most: u64) -> Vec<u64> {
     let mut out = Vec::new();
     let mut size = whole;
     while size > 0 && whole.div_ceil(size) <= most {
         out.push(size);
         let trips = whole.div_ceil(size);
-        let next = smaller(whole, size);
-        size = if trips < EVERY_TRIP { next } else { next.min(whole.div_ceil(trips + trips / GROWTH)) };
+        size = match smaller(whole, size) {
+            _ if whole <= EVERY_SIZE => size - 1,
+            next if trips < EVERY_TRIP => next,
+            next => next.min(whole.div_ceil(trips + trips / GROWTH)),
+        };
     }
     out
 }
 
-/// Traffic of the outer tensors for one choice.
+/// What one choice moves outside, and what it takes at least.
 struct Outer {
     tiles: [u64; 2],
     rows_outside: bool,
-    visits: f64,
+    walk: Walk,
     energy: f64,
     cycles: f64,
     bits: f64,
-    /// Bits written into and read out of the meeting level by it.
+    /// Bits written into and read out of the meeting level by it, and bits of results read there again.
     in_level: (f64, f64),
+    again: f64,
+    /// Joules and cycles of the whole at least.
+    least: (f64, f64),
 }
 
 /// Tiles so far: joules, cycles, port cycles of the meeting level, mappings of the first tile's phases.
@@ -258,20 +242,25 @@ struct Sum {
     phases: Vec<(Problem, Found)>,
 }
 
+/// A phase and the sizes of its tile.
+type Phase = (usize, [u64; 2]);
+
 struct Fuse<'a> {
     pair: &'a Pair,
     machine: &'a Machine,
     inner: Machine,
     level: usize,
     mode: Mode,
-    fronts: BTreeMap<(usize, [u64; 2]), Vec<Found>>,
+    /// Fronts of phases: of energy and time, and with the meeting level's port.
+    fronts: [BTreeMap<Phase, Vec<Found>>; 2],
+    leasts: BTreeMap<Phase, (f64, f64)>,
     /// Places that the phases' searches may still try.
     left: u64,
     stopped: bool,
 }
 
 /// Places that all phases' searches together may try: some tens of seconds.
-const MOST_PLACES: u64 = 60_000_000;
+const MOST_PLACES: u64 = 20_000_000;
 /// Places that one search may try when little is left.
 const FEW_PLACES: u64 = 1_000_000;
 
@@ -285,7 +274,8 @@ pub fn fuse(pair: &Pair, machine: &Machine, mode: Mode, objective: Objective) ->
         let mut inner = machine.clone();
         inner.levels.drain(..level);
         (inner.levels[0].capacity_bits, inner.compute.launch_cycles) = (None, 0.0);
-        let mut fuse = Fuse { pair, machine, inner, level, mode, fronts: BTreeMap::new(), left: MOST_PLACES, stopped: false };
+        let (fronts, leasts) = Default::default();
+        let mut fuse = Fuse { pair, machine, inner, level, mode, fronts, leasts, left: MOST_PLACES, stopped: false };
         if let Some(found) = fuse.best(objective) {
             let key = |f: &FoundPair| Settled::from_figures(f.energy_j, f.cycles, machine, mode).key(objective);
             if best.as_ref().is_none_or(|b| key(&found) < key(b)) {
@@ -303,11 +293,8 @@ impl Fuse<'_> {
     }
 
     fn best(&mut self, objective: Objective) -> Option<FoundPair> {
-        let whole = self.pair.outer.map(|r| self.pair.ranks[r].extent);
-        let least = self.least_inside(whole)?;
-        let choices = self.choices(whole);
-        let mut choices: Vec<((f64, f64), Outer)> =
-            choices.into_iter().map(|o| (self.key(objective, o.energy + least.0, o.cycles.max(least.1)), o)).collect();
+        let key = |o: &Outer| self.key(objective, o.least.0, o.least.1);
+        let mut choices: Vec<((f64, f64), Outer)> = self.choices().into_iter().map(|o| (key(&o), o)).collect();
         choices.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal));
         let (mut best, mut best_key, mut evaluated): (Option<FoundPair>, _, u64) = (None, (f64::INFINITY, f64::INFINITY), 0);
         for (bound, o) in &choices {
@@ -318,8 +305,12 @@ impl Fuse<'_> {
                 self.stopped = true;
                 break;
             }
+            let least = self.least(o);
+            if self.key(objective, least.0, least.1) >= best_key {
+                continue;
+            }
             evaluated += 1;
-            if let Some(found) = self.evaluate(o, objective) {
+            if let Some(found) = self.evaluate(o, objective, best_key) {
                 let key = self.key(objective, found.energy_j, found.cycles);
                 if key < best_key {
                     (best, best_key) = (Some(found), key);
@@ -329,130 +320,154 @@ impl Fuse<'_> {
         best.map(|b| FoundPair { considered: choices.len() as u64, evaluated, stopped: self.stopped, ..b })
     }
 
-    /// Joules and cycles that the phases take at least, whatever the tiles.
-    fn least_inside(&mut self, whole: [u64; 2]) -> Option<(f64, f64)> {
-        let seen = self.seen_share();
-        let mut sum = (self.between(whole).0 * seen, 0.0);
-        for which in 0..2 {
-            let list = self.front(which, whole);
-            let least = |f: fn(&Found) -> f64| list.iter().map(f).fold(f64::INFINITY, f64::min);
-            let (e, t) = (least(|f| f.cost.energy_j), least(|f| f.cost.steps as f64));
-            let points = self.pair.phase(which, whole).points() as f64 * self.machine.compute.mac_j;
-            // With a mask only the work itself is sure: rows of few keys may share more.
-            sum.0 += if self.pair.mask.is_some() { points * seen } else { e };
-            sum.1 += t * seen;
-        }
+    /// Joules and cycles of a choice at least, by what each phase of its tiles takes at least.
+    fn least(&mut self, o: &Outer) -> (f64, f64) {
         let batch = self.pair.batch as f64;
-        sum.0.is_finite().then_some((sum.0 * batch, sum.1 * batch))
+        let (mut energy, mut cycles) = (o.energy + o.again * self.machine.levels[self.level].read_j_per_bit, 0.0);
+        for &(n, tiles) in &o.walk.tiles {
+            let mut sum = self.between((tiles[0] * tiles[1]) as f64);
+            for which in 0..2 {
+                let (pair, inner, mode) = (self.pair, &self.inner, self.mode);
+                let one = self.leasts.entry((which, tiles)).or_insert_with(|| least_of(&pair.phase(which, tiles), inner, mode));
+                sum = (sum.0 + one.0, sum.1 + one.1);
+            }
+            (energy, cycles) = (energy + n * batch * sum.0, cycles + n * batch * sum.1);
+        }
+        (energy, o.least.1.max(cycles + self.launch()))
     }
 
-    /// Share of the second rank's values that rows see on the mean; 1 without a mask.
-    fn seen_share(&self) -> f64 {
-        let whole = self.pair.outer.map(|r| self.pair.ranks[r].extent);
-        let rows = self.pair.mask.map_or(1, |m| m.rows_per_position.max(1));
-        self.pair.visits([rows, 1]) as f64 / (whole[0].div_ceil(rows) as f64 * whole[1] as f64)
+    fn launch(&self) -> f64 {
+        if self.mode == Mode::Real { self.machine.compute.launch_cycles } else { 0.0 }
     }
 
-    fn front(&mut self, which: usize, tiles: [u64; 2]) -> Vec<Found> {
-        if let Some(found) = self.fronts.get(&(which, tiles)) {
+    fn front(&mut self, phase: Phase, ports: bool) -> Vec<Found> {
+        if let Some(found) = self.fronts[usize::from(ports)].get(&phase) {
             return found.clone();
         }
-        let found = front_within(&self.pair.phase(which, tiles), &self.inner, self.mode, self.left.max(FEW_PLACES));
+        let found = front_within(&self.pair.phase(phase.0, phase.1), &self.inner, self.mode, ports, self.left.max(FEW_PLACES));
         if let Some(f) = found.first() {
             self.left = self.left.saturating_sub(f.tally.places);
             self.stopped |= f.tally.stopped;
         }
-        self.fronts.insert((which, tiles), found.clone());
+        self.fronts[usize::from(ports)].insert(phase, found.clone());
         found
     }
 
-    /// Joules and cycles of what the vector lanes do to one tile of the middle tensor.
-    fn between(&self, tiles: [u64; 2]) -> (f64, f64) {
+    /// Joules and cycles of what the vector lanes do to so many values of the middle tensor.
+    fn between(&self, values: f64) -> (f64, f64) {
         let c = &self.machine.compute;
-        let ops = (tiles[0] * tiles[1]) as f64 * self.pair.between_ops as f64;
+        let ops = values * self.pair.between_ops as f64;
         let rate = c.vector_ops_per_cycle * self.machine.instances(c.vector_level) as f64;
         (ops * c.vector_j, if rate > 0.0 { ops / rate } else { 0.0 })
     }
 
-    fn choices(&self, whole: [u64; 2]) -> Vec<Outer> {
+    fn choices(&self) -> Vec<Outer> {
+        let whole = self.pair.outer.map(|r| self.pair.ranks[r].extent);
         let level = &self.machine.levels[self.level];
-        let room = level.capacity_bits.map_or(u64::MAX, |c| c);
+        let room = level.capacity_bits.unwrap_or(u64::MAX);
         let mut out = Vec::new();
         let most = if self.pair.mask.is_some() { MOST_MASKED } else { u64::MAX };
+        let all_keys = tile_sizes(whole[1], u64::MAX);
         for rows in tile_sizes(whole[0], most) {
-            for keys in tile_sizes(whole[1], u64::MAX) {
-                let sizes = self.pair.sizes([rows, keys]);
-                let held = self.pair.tensors.iter().enumerate().fold(0u64, |n, (i, t)| {
-                    let copies = if i == 4 { 1 } else { buffers(level, self.mode) };
-                    n.saturating_add(t.footprint(&sizes).saturating_mul(t.bits.max(t.sum_bits)).saturating_mul(if t.dims.is_empty() {
-                        0
-                    } else {
-                        copies
-                    }))
-                });
-                if held <= room {
-                    out.extend([true, false].map(|rows_outside| self.outer(whole, [rows, keys], rows_outside, level)));
+            let spans = self.pair.mask.map(|m| m.spans(whole, rows));
+            for &keys in &all_keys {
+                let tiles = [rows, keys];
+                if self.held(tiles, level) > room {
+                    continue;
+                }
+                for rows_outside in [true, false] {
+                    let walk = match &spans {
+                        Some(spans) => Walk::masked(spans, whole[1], keys, rows_outside),
+                        None => Walk::all(whole, tiles, rows_outside),
+                    };
+                    out.push(self.outer(tiles, rows_outside, walk));
                 }
             }
         }
         out
     }
 
+    /// Bits that all tiles take in the meeting level.
+    fn held(&self, tiles: [u64; 2], level: &Level) -> u64 {
+        let sizes = self.pair.sizes(tiles);
+        let there = self.pair.tensors.iter().enumerate().filter(|(_, t)| !t.dims.is_empty());
+        there.fold(0u64, |n, (i, t)| {
+            let copies = if i == MIDDLE { 1 } else { buffers(level, self.mode) };
+            n.saturating_add(t.footprint(&sizes).saturating_mul(t.bits.max(t.sum_bits)).saturating_mul(copies))
+        })
+    }
+
     /// What moves between the outermost level and the meeting level.
-    fn outer(&self, whole: [u64; 2], tiles: [u64; 2], rows_outside: bool, level: &Level) -> Outer {
-        let top = &self.machine.levels[0];
-        let visits = self.pair.visits(tiles);
-        let trips = [whole[0].div_ceil(tiles[0]), whole[1].div_ceil(tiles[1])];
-        let (mut read, mut written) = (0.0, 0.0);
-        for t in self.pair.tensors.iter().take(4).filter(|t| !t.dims.is_empty()) {
-            let all = t.footprint(&self.pair.sizes(whole)) as f64;
+    fn outer(&self, tiles: [u64; 2], rows_outside: bool, walk: Walk) -> Outer {
+        let (top, level) = (&self.machine.levels[0], &self.machine.levels[self.level]);
+        let (mut read, mut written, mut again) = (0.0, 0.0, 0.0);
+        for t in self.pair.tensors.iter().take(MIDDLE).filter(|t| !t.dims.is_empty()) {
             let side = usize::from(t.relevant() & 1 << self.pair.outer[0] == 0);
-            // A tile stays while its own loop stands still: the other loop must run around it and take more than one trip.
-            let again = if (side == 0) != rows_outside && trips[side] > 1 { visits as f64 / trips[side] as f64 } else { 1.0 };
+            let words = t.footprint(&self.pair.sizes([1, 1])) as f64;
+            let short = self.waste(t, tiles, top.granule_bits);
+            let (come, once) = (walk.come[side] * words, walk.once[side] * words);
             if t.is_output() {
-                let width = if again > 1.0 { t.sum_bits } else { t.bits } as f64;
-                written += all * again * width;
-                read += all * (again - 1.0).max(0.0) * t.sum_bits as f64;
+                written += come * if come > once { t.sum_bits } else { t.bits } as f64 * short;
+                read += (come - once) * t.sum_bits as f64 * short;
+                again += (walk.seen[side] - walk.once[side]) * words * t.sum_bits as f64;
             } else {
-                read += all * again * t.bits as f64;
+                read += come * t.bits as f64 * short;
             }
         }
         let batch = self.pair.batch as f64;
-        let (read, written) = (read * batch, written * batch);
-        Outer {
-            tiles,
-            rows_outside,
-            visits: visits as f64,
-            energy: read * (top.read_j_per_bit + level.write_j_per_bit) + written * (top.write_j_per_bit + level.read_j_per_bit),
-            cycles: port(top, read, written, self.mode),
-            bits: read + written,
-            in_level: (read, written),
-        }
+        let (read, written, again) = (read * batch, written * batch, again * batch);
+        let energy = read * (top.read_j_per_bit + level.write_j_per_bit) + written * (top.write_j_per_bit + level.read_j_per_bit);
+        let cycles = port(top, read, written, self.mode);
+        let in_level = (read, written);
+        let mut out = Outer { tiles, rows_outside, walk, energy, cycles, bits: read + written, in_level, again, least: (0.0, 0.0) };
+        out.least = self.least_outside(&out);
+        out
     }
 
-    /// Tiles of each size: how many, and their sizes. Masked ones count whole.
-    fn tiles_of(&self, o: &Outer) -> Vec<(f64, [u64; 2])> {
-        if self.pair.mask.is_some() {
-            return vec![(o.visits, o.tiles)];
+    /// Bits moved for a bit wanted of an outer tensor whose runs end with its tile.
+    fn waste(&self, t: &Tensor, tiles: [u64; 2], granule: u64) -> f64 {
+        let problem = Problem { name: String::new(), ranks: self.pair.ranks.clone(), tensors: vec![t.clone()], work: Work::Mac };
+        waste(&problem, 0, granule, &self.pair.sizes(tiles))
+    }
+
+    /// Joules and cycles of a choice at least: every phase reads its tiles out of the meeting level and writes its own into it once.
+    fn least_outside(&self, o: &Outer) -> (f64, f64) {
+        let (level, area) = (&self.machine.levels[self.level], o.walk.area());
+        let batch = self.pair.batch as f64;
+        let (mut energy, mut cycles) = self.between(area);
+        let (mut all_read, mut all_written) = (o.again / batch + o.in_level.1 / batch, o.in_level.0 / batch);
+        for (which, list) in self.pair.phases.iter().enumerate() {
+            let (mut read, mut written) = (0.0, 0.0);
+            let own = self.pair.ranks[2 + which].extent as f64;
+            for &t in list {
+                let side = usize::from(t == 1 || t == 3);
+                let words = if t == MIDDLE { area } else { o.walk.seen[side] * own };
+                let bits = words * self.pair.tensors[t].bits as f64;
+                if t == 2 || (t == MIDDLE && which == 0) { written += bits } else { read += bits }
+            }
+            let points = area * own;
+            let steps = points / self.inner.lanes() as f64;
+            energy += points * self.machine.compute.mac_j + read * level.read_j_per_bit + written * level.write_j_per_bit;
+            cycles += steps.max(port(level, read, written, self.mode));
+            (all_read, all_written) = (all_read + read, all_written + written);
         }
-        let [rows, keys] = self.pair.outer.map(|r| self.pair.ranks[r].extent);
-        let keys = parts(keys, o.tiles[1]);
-        let all = parts(rows, o.tiles[0]).into_iter().flat_map(|(n, a)| keys.map(|(m, b)| ((n * m) as f64, [a, b])));
-        all.filter(|x| x.0 > 0.0).collect()
+        let busy = port(level, all_read, all_written, self.mode);
+        let energy = energy * batch + o.energy + o.again * level.read_j_per_bit;
+        (energy, (cycles.max(busy) * batch).max(o.cycles) + self.launch())
     }
 
     /// The front over the phases' fronts, all tiles together.
-    fn sums(&mut self, o: &Outer) -> Vec<Sum> {
+    fn sums(&mut self, o: &Outer, ports: bool) -> Vec<Sum> {
         let mut sums = vec![Sum::default()];
         let batch = self.pair.batch as f64;
-        for (i, (times, tiles)) in self.tiles_of(o).into_iter().enumerate() {
+        for (i, &(times, tiles)) in o.walk.tiles.iter().enumerate() {
             let n = times * batch;
-            let (joules, cycles) = self.between(tiles);
+            let (joules, cycles) = self.between((tiles[0] * tiles[1]) as f64);
             for s in &mut sums {
                 (s.energy, s.cycles) = (s.energy + n * joules, s.cycles + n * cycles);
             }
             for which in 0..2 {
-                let list = self.front(which, tiles);
+                let list = self.front((which, tiles), ports);
                 let add = |s: &Sum, f: &Found| {
                     let mut phases = s.phases.clone();
                     if i == 0 {
@@ -468,22 +483,33 @@ impl Fuse<'_> {
         sums
     }
 
-    fn evaluate(&mut self, o: &Outer, objective: Objective) -> Option<FoundPair> {
-        let sums = self.sums(o);
-        // Results that later tiles add to are read again in the meeting level.
-        let (level, batch) = (&self.machine.levels[self.level], self.pair.batch as f64);
-        let out = self.pair.tensors.iter().take(4).find(|t| t.is_output())?;
-        let tile = out.footprint(&self.pair.sizes(o.tiles)) as f64 * out.sum_bits as f64;
-        let again = tile * (o.visits - self.pair.ranks[self.pair.outer[0]].extent.div_ceil(o.tiles[0]) as f64).max(0.0) * batch;
-        let launch = if self.mode == Mode::Real { self.machine.compute.launch_cycles } else { 0.0 };
-        let whole = |s: &Sum| {
-            let busy = s.port + port(level, again + o.in_level.1, o.in_level.0, self.mode);
-            (s.energy + o.energy + again * level.read_j_per_bit, s.cycles.max(o.cycles).max(busy) + launch)
-        };
-        let key = |s: &Sum| self.key(objective, whole(s).0, whole(s).1);
-        let best = sums.iter().min_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal))?;
-        let (energy_j, cycles) = whole(best);
-        Some(FoundPair {
+    /// The best mapping of a choice, where it is better than the best. Fronts of energy and time are enough unless the port of the
+    /// meeting level binds.
+    fn evaluate(&mut self, o: &Outer, objective: Objective, best_key: (f64, f64)) -> Option<FoundPair> {
+        for ports in [false, true] {
+            let sums = self.sums(o, ports);
+            // Results that later tiles add to are read again in the meeting level.
+            let level = &self.machine.levels[self.level];
+            let busy = |s: &Sum| s.port + port(level, o.again + o.in_level.1, o.in_level.0, self.mode);
+            let outside = o.energy + o.again * level.read_j_per_bit;
+            let at = |s: &Sum, port: f64| (s.energy + outside, s.cycles.max(o.cycles).max(port) + self.launch());
+            let key = |(energy, cycles): (f64, f64)| self.key(objective, energy, cycles);
+            let order = |a: &(f64, f64), b: &(f64, f64)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
+            let least = sums.iter().map(|s| key(at(s, 0.0))).min_by(order)?;
+            if least >= best_key {
+                return None;
+            }
+            let best = sums.iter().min_by(|a, b| order(&key(at(a, busy(a))), &key(at(b, busy(b)))))?;
+            let found = at(best, busy(best));
+            if ports || key(found) <= least {
+                return Some(self.found(o, best, found));
+            }
+        }
+        None
+    }
+
+    fn found(&self, o: &Outer, sum: &Sum, (energy_j, cycles): (f64, f64)) -> FoundPair {
+        FoundPair {
             level: self.level,
             tiles: o.tiles,
             rows_outside: o.rows_outside,
@@ -494,9 +520,9 @@ impl Fuse<'_> {
             considered: 0,
             evaluated: 0,
             stopped: false,
-            phases: best.phases.clone(),
+            phases: sum.phases.clone(),
             inner: self.inner.clone(),
-        })
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::nest::objective::Objective;
 use crate::nest::power::Settled;
 use crate::nest::price::{Mode, NestCost, port, price};
 use crate::nest::problem::{MOST_RANKS, MOST_TENSORS, Problem, Sizes};
-use crate::nest::space::{Space, ranks_of, smaller};
+use crate::nest::space::{Space, ranks_of};
 use crate::nest::spread::{Assignment, Choice, Visitor};
 
 /// Counts of the search, by rule.
@@ -64,29 +64,27 @@ fn run(problem: &Problem, machine: &Machine, mode: Mode, objective: Objective, l
     let machine = &machine.for_work(problem.work);
     let space = Space::new(problem, machine, mode);
     let mut s = Search::new(&space, objective, limit);
-    if limit.is_some() {
-        s.greedy = true;
-        s.seeds = GREEDY_ASSIGNMENTS;
+    if let Some(limit) = limit {
+        (s.greedy, s.seeds, s.limit) = (true, GREEDY_ASSIGNMENTS, weighed(limit, machine) / GREEDY_SHARE);
         Choice { space: &space, visitor: &mut s }.all();
-        s.greedy = false;
-        s.tally = Tally::default();
+        (s.greedy, s.limit, s.tally) = (false, weighed(limit, machine), Tally::default());
     }
     Choice { space: &space, visitor: &mut s }.all();
-    let tally = s.tally;
-    s.best.map(|(nest, cost)| Found { nest, cost, tally })
+    s.best.map(|(nest, cost)| Found { nest, cost, tally: s.tally })
 }
 
 /// All mappings that no other one beats in both energy and time, the cheapest in energy first.
 pub fn front(problem: &Problem, machine: &Machine, mode: Mode) -> Vec<Found> {
-    front_within(problem, machine, mode, MOST_PLACES)
+    front_within(problem, machine, mode, false, MOST_PLACES)
 }
 
-/// The same with a limit of places; the tally says whether it was reached and counts all that was done.
-pub(crate) fn front_within(problem: &Problem, machine: &Machine, mode: Mode, limit: u64) -> Vec<Found> {
+/// The same with a limit of places, and where asked over the cycles of the outermost port, too; the tally says whether the limit was
+/// reached and counts all that was done.
+pub(crate) fn front_within(problem: &Problem, machine: &Machine, mode: Mode, ports: bool, limit: u64) -> Vec<Found> {
     let machine = &machine.for_work(problem.work);
     let space = Space::new(problem, machine, mode);
     let mut s = Search::new(&space, Objective::Energy, Some(limit));
-    s.front = Some(Vec::new());
+    (s.front, s.ports) = (Some(Vec::new()), ports);
     let mut before = 0;
     // The best of each kind excludes most of the space before it is walked.
     for objective in [Objective::Energy, Objective::Edp, Objective::Time] {
@@ -105,8 +103,17 @@ pub(crate) fn front_within(problem: &Problem, machine: &Machine, mode: Mode, lim
 
 /// Places and assignments after which a search gives up proving: some tens of seconds.
 const MOST_PLACES: u64 = 50_000_000;
-/// Assignments from which a first mapping is made before the search.
+/// Assignments from which a first mapping is made before the search, and the share of the places that this may take.
 const GREEDY_ASSIGNMENTS: usize = 2000;
+const GREEDY_SHARE: u64 = 16;
+/// Levels up to which a place costs what limits are meant for.
+const USUAL_LEVELS: u64 = 3;
+/// Places that take as long as a count in full.
+const FULL_COUNT: u64 = 32;
+
+fn weighed(limit: u64, machine: &Machine) -> u64 {
+    limit / (machine.levels.len() as u64).div_ceil(USUAL_LEVELS)
+}
 
 /// Words on their way between a place and its parent.
 #[derive(Clone, Copy)]
@@ -142,6 +149,10 @@ pub(crate) struct Search<'a> {
     best_key: (f64, f64),
     /// Mappings that no other one beats, where they are asked for.
     front: Option<Vec<(Nest, NestCost)>>,
+    /// Whether the front counts the outermost port, too.
+    ports: bool,
+    /// Cycles of the outermost level's port for every tensor once.
+    compulsory: f64,
     tally: Tally,
     path: Vec<Step>,
     assignment: Assignment,
@@ -181,11 +192,13 @@ impl<'a> Search<'a> {
             best: None,
             best_key: (f64::INFINITY, f64::INFINITY),
             front: None,
+            ports: false,
+            compulsory: compulsory_cycles(space),
             tally: Tally::default(),
             path: Vec::with_capacity(64),
             assignment: Assignment::default(),
             bounded: limit.is_some(),
-            limit: limit.unwrap_or(u64::MAX),
+            limit: limit.map_or(u64::MAX, |l| weighed(l, space.machine)),
             greedy: false,
             seeds: 0,
             done: false,
@@ -215,7 +228,7 @@ impl<'a> Search<'a> {
             per_step: space.step_cycles,
             lower: None,
             energy: space.base_j,
-            cycles: assignment.least_steps(space).max(space.base_cycles).max(self.compulsory_cycles()),
+            cycles: assignment.least_steps(space).max(space.base_cycles).max(self.compulsory),
             read: [0.0; MOST_LEVELS],
             written: [0.0; MOST_LEVELS],
             pending: list,
@@ -229,17 +242,9 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// Cycles of the outermost level's port for every tensor once.
-    fn compulsory_cycles(&self) -> f64 {
-        let sum = |out: bool| {
-            (0..self.space.tensors).map(|t| &self.space.operands[t]).filter(|o| o.output == out).map(|o| o.whole * o.bits).sum::<f64>()
-        };
-        port(&self.space.machine.levels[0], sum(false), sum(true), self.space.mode)
-    }
-
     /// Whether no mapping that begins like this is better than the best; `level` is that of the place just made (their number: none yet).
     fn excluded(&self, state: &State, level: usize) -> bool {
-        self.bounded && !self.improves(self.least_energy(state, level), state.cycles + self.space.launch)
+        self.bounded && !self.improves(self.least_energy(state, level), state.cycles + self.space.launch, self.compulsory)
     }
 
     /// What is compared: energy and time as they come out under the power cap.
@@ -248,20 +253,22 @@ impl<'a> Search<'a> {
     }
 
     /// Whether those figures are better than the best, or not beaten by the front.
-    fn improves(&self, energy: f64, cycles: f64) -> bool {
+    fn improves(&self, energy: f64, cycles: f64, port: f64) -> bool {
+        let most = if self.ports { port } else { f64::INFINITY };
         match &self.front {
-            Some(list) => !list.iter().any(|(_, c)| c.energy_j <= energy && c.cycles <= cycles),
+            Some(list) => !list.iter().any(|(_, c)| c.energy_j <= energy && c.cycles <= cycles && c.port_cycles[0] <= most),
             None => self.key(energy, cycles) < self.best_key,
         }
     }
 
     /// Takes a mapping in if it improves.
     fn keep(&mut self, nest: Nest, cost: NestCost) {
-        if !self.improves(cost.energy_j, cost.cycles) {
+        if !self.improves(cost.energy_j, cost.cycles, cost.port_cycles[0]) {
             return;
         }
         if let Some(list) = &mut self.front {
-            list.retain(|(_, c)| c.energy_j < cost.energy_j || c.cycles < cost.cycles);
+            let fewer = |c: &NestCost| self.ports && c.port_cycles[0] < cost.port_cycles[0];
+            list.retain(|(_, c)| c.energy_j < cost.energy_j || c.cycles < cost.cycles || fewer(c));
             list.push((nest, cost));
         } else {
             self.best_key = self.key(cost.energy_j, cost.cycles);
@@ -368,7 +375,7 @@ impl<'a> Search<'a> {
             if self.done || (!within && ends) {
                 break;
             }
-            f = smaller(n, f);
+            f = self.space.smaller(rank, inner, f);
         }
         (state.tile[rank], state.time[rank]) = (inner, time);
         true
@@ -391,12 +398,12 @@ impl<'a> Search<'a> {
             if fits(middle) { low = middle } else { high = middle }
         }
         self.tally.capacity += 1;
-        if low == 0 { 0 } else { n.div_ceil(n.div_ceil(low)) }
+        self.space.smaller(rank, state.tile[rank], low + 1)
     }
 
     /// Whether the search has come to its limit: it ends as the greedy pass does, with what it has.
     fn stops(&mut self) -> bool {
-        if self.tally.places.saturating_add(self.tally.assignments) >= self.limit {
+        if self.tally.places + self.tally.assignments + FULL_COUNT * self.tally.counted >= self.limit {
             (self.tally.stopped, self.done) = (true, true);
         }
         self.done
@@ -510,7 +517,8 @@ impl<'a> Search<'a> {
         }
         self.tally.evaluated += 1;
         next.cycles = next.cycles.max(self.steps(state.passed) * state.per_step);
-        if !self.improves(next.energy, next.cycles + self.space.launch) {
+        let port = space.least_port_cycles(0, next.read[0], next.written[0]);
+        if !self.improves(next.energy, next.cycles + self.space.launch, port) {
             return;
         }
         self.tally.counted += 1;
@@ -554,6 +562,11 @@ impl<'a> Search<'a> {
     }
 }
 
+fn compulsory_cycles(space: &Space<'_>) -> f64 {
+    let sum = |out: bool| space.operands[..space.tensors].iter().filter(|o| o.output == out).map(|o| o.whole * o.bits).sum::<f64>();
+    port(&space.machine.levels[0], sum(false), sum(true), space.mode)
+}
+
 impl Visitor for Search<'_> {
     fn visit(&mut self, assignment: &Assignment) -> bool {
         if !self.greedy {
@@ -578,8 +591,8 @@ impl Visitor for Search<'_> {
         }
         let levels = self.space.machine.levels.len();
         let crossing: f64 = self.least_joules[..levels].iter().sum();
-        let hopeless =
-            self.bounded && !self.improves(self.space.base_j + crossing, steps.max(self.compulsory_cycles()) + self.space.launch);
+        let port = self.compulsory;
+        let hopeless = self.bounded && !self.improves(self.space.base_j + crossing, steps.max(port) + self.space.launch, port);
         self.tally.assignments_bound += u64::from(hopeless);
         self.tally.assignments += u64::from(hopeless);
         hopeless

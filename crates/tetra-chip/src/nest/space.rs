@@ -2,8 +2,9 @@
 //!
 //! **The mapspace.** At every level: any set of the tensors that may lie there (those that must do), one below the other in any order;
 //! between two places any loops. A loop's tile is a whole number of the tiles further in, as many as the fewest trips around it need:
-//! for each number of remaining trips the smallest size (imperfect sizes, the last tile cut). On a fan-out up to two ranks side by side,
-//! each on as few lanes as some number of rounds needs, on any number where sums of instances are not added on their way up.
+//! for each number of remaining trips the smallest size (imperfect sizes, the last tile cut). Where runs of a rank are rounded up to whole
+//! accesses, every size of up to 64 tiles, beyond also those that end with a whole access. On a fan-out up to two ranks side by side,
+//! each on as few lanes as some number of rounds needs, on any number where sums of instances are not added on their way up or runs are rounded up.
 //!
 //! **Nothing is lost** by leaving out a loop directly above a place of a tensor that it does not index (below it, the tile stays: fewer
 //! fills), and a loop directly below a place of a tensor that it does index (above it, the tile is smaller, and as many words move)
@@ -13,7 +14,7 @@
 use crate::nest::count::cut;
 use crate::nest::machine::{Dataflow, Level, MOST_LEVELS, Machine, Roles};
 use crate::nest::price::{Mode, buffers, point_j, port, rows_and_columns};
-use crate::nest::problem::{MOST_RANKS, MOST_TENSORS, Problem, Sizes, Work};
+use crate::nest::problem::{MOST_RANKS, MOST_TENSORS, Problem, Sizes, Tensor, Work};
 
 /// A tensor as the search needs it.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,8 @@ pub(crate) struct Space<'a> {
     pub(crate) tensors: usize,
     /// Ranks with more than one trip.
     pub(crate) live: u32,
+    /// Values and accesses in bits, where runs along a rank are rounded up.
+    runs: [Vec<(u64, u64)>; MOST_RANKS],
     /// Tensors that must and may lie in a level, as bits.
     pub(crate) must: [u8; MOST_LEVELS],
     pub(crate) may: [u8; MOST_LEVELS],
@@ -82,17 +85,18 @@ const EMPTY: Operand = Operand {
 
 impl<'a> Space<'a> {
     pub(crate) fn new(problem: &'a Problem, machine: &'a Machine, mode: Mode) -> Self {
-        let whole = problem.extents();
-        let live = (0..problem.ranks.len()).filter(|&r| whole[r] > 1).fold(0, |m, r| m | 1 << r);
+        let (whole, ranks, tensors) = (problem.extents(), problem.ranks.len(), problem.tensors.len());
+        let live = (0..ranks).filter(|&r| whole[r] > 1).fold(0, |m, r| m | 1 << r);
         let mut space = Self {
             problem,
             machine,
             mode,
             whole,
-            ranks: problem.ranks.len(),
+            ranks,
             operands: [EMPTY; MOST_TENSORS],
-            tensors: problem.tensors.len(),
+            tensors,
             live,
+            runs: std::array::from_fn(|r| runs(problem, machine, r)),
             must: [0; MOST_LEVELS],
             may: [0; MOST_LEVELS],
             capacity: [u64::MAX; MOST_LEVELS],
@@ -117,9 +121,7 @@ impl<'a> Space<'a> {
                 space.may[l] |= u8::from(level.may_keep.has(tensor.role)) << t;
             }
         }
-        for t in 0..space.tensors {
-            space.operands[t] = space.operand(t);
-        }
+        (0..tensors).for_each(|t| space.operands[t] = space.operand(t));
         space
     }
 
@@ -152,6 +154,17 @@ impl<'a> Space<'a> {
             least,
             least_again,
         }
+    }
+
+    /// The next smaller number of tiles of `inner` in a loop over a rank; 0 at the end.
+    pub(crate) fn smaller(&self, rank: usize, inner: u64, f: u64) -> u64 {
+        let n = self.whole[rank].div_ceil(inner);
+        smaller_in_runs(n, inner, f, &self.runs[rank])
+    }
+
+    /// Whether runs along a rank are rounded up to whole accesses.
+    pub(crate) fn rounds_up(&self, rank: usize) -> bool {
+        !self.runs[rank].is_empty()
     }
 
     /// Cycles per step of the array when the held operand stays for the steps of those tiles: a systolic one fills and drains per fold.
@@ -198,6 +211,38 @@ impl<'a> Space<'a> {
 /// The next smaller number of inner tiles in a loop over `n` of them that is the smallest for its number of trips around; 0 at the end.
 pub(crate) fn smaller(n: u64, f: u64) -> u64 {
     if f <= 1 { 0 } else { n.div_ceil(n.div_ceil(f - 1)) }
+}
+
+/// Tiles up to which every number of them is tried where runs are rounded up.
+const EVERY_SIZE: u64 = 64;
+
+/// The same where runs of values of so many bits are rounded up to accesses of so many.
+pub(crate) fn smaller_in_runs(n: u64, inner: u64, f: u64, runs: &[(u64, u64)]) -> u64 {
+    if runs.is_empty() || f <= 1 {
+        return smaller(n, f);
+    }
+    if n <= EVERY_SIZE {
+        return f - 1;
+    }
+    let whole_accesses = runs.iter().map(|&(bits, access)| {
+        let step = access / common_divisor(access, inner.saturating_mul(bits));
+        (f - 1) / step * step
+    });
+    whole_accesses.fold(smaller(n, f), u64::max)
+}
+
+fn common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a.max(1) } else { common_divisor(b, a % b) }
+}
+
+/// Bits of values and of accesses by which runs along a rank are rounded up.
+fn runs(problem: &Problem, machine: &Machine, rank: usize) -> Vec<(u64, u64)> {
+    let last = |t: &&Tensor| t.dims.last().is_some_and(|d| d.iter().any(|x| x.0 == rank));
+    let pairs = problem.tensors.iter().filter(last).flat_map(|t| machine.levels.iter().map(move |l| (t.bits, l.granule_bits)));
+    let mut out: Vec<_> = pairs.filter(|(bits, access)| access > bits).collect();
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// Iterates the bits of a set of ranks.

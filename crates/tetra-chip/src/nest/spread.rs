@@ -139,7 +139,8 @@ impl<V: Visitor> Choice<'_, V> {
                 let n = self.space.whole[rank].div_ceil(taken);
                 let others = if more == 1 { 0 } else { set & !((2 << rank) - 1) };
                 // Where sums of instances are not added, one more instance begins one more sum from nothing: every number counts.
-                let every = !self.space.machine.levels[at.0].fanouts[at.1].reduces && self.space.sums(rank);
+                let apart = !self.space.machine.levels[at.0].fanouts[at.1].reduces && self.space.sums(rank);
+                let every = apart || self.space.rounds_up(rank);
                 let mut lanes = if every || n <= room { n.min(room) } else { n.div_ceil(n.div_ceil(room)) };
                 while lanes > 1 && !self.visitor.ended() {
                     let mut next = *so_far;

@@ -15,11 +15,13 @@ pub fn root() -> PathBuf {
 pub fn tables() -> Tables {
     let read = |name: &str| std::fs::read_to_string(root().join("data").join(name)).unwrap();
     let (a, b, c, d) = (read("calibration.csv"), read("technology.csv"), read("ranges.csv"), read("silicon.csv"));
+    let e = read("design.csv");
     let files = [
         TableText { name: "calibration.csv", text: &a },
         TableText { name: "technology.csv", text: &b },
         TableText { name: "ranges.csv", text: &c },
         TableText { name: "silicon.csv", text: &d },
+        TableText { name: "design.csv", text: &e },
     ];
     Tables::parse(&files, &read("sources.toml")).unwrap()
 }
