@@ -60,19 +60,48 @@ impl Findings {
     }
 }
 
+/// Most certificates of a list.
+const MOST: usize = 1 << 12;
+
+fn unreadable(cause: String) -> Vec<Finding> {
+    vec![Finding { place: "certificate", cause }]
+}
+
 /// Checks a certificate.
 ///
 /// # Errors
 /// Everything that is not as the certificate says.
 pub fn check(certificate_json: &str) -> Result<Report, Vec<Finding>> {
-    let mut out = Findings(Vec::new());
-    let c: Certificate = match serde_json::from_str(certificate_json) {
-        Ok(c) => c,
-        Err(e) => {
-            out.say("certificate", format!("it cannot be read: {e}"));
-            return Err(out.0);
+    judge(serde_json::from_str(certificate_json).map_err(|e| unreadable(format!("it cannot be read: {e}")))?)
+}
+
+/// Checks one certificate, or every one of a list: those of the two phases of a pair, or of a front.
+///
+/// # Errors
+/// Everything that is not as one of them says, and a list that is empty or endless.
+pub fn check_list(json: &str) -> Result<Vec<Report>, Vec<Finding>> {
+    if !json.trim_start().starts_with('[') {
+        return check(json).map(|report| vec![report]);
+    }
+    let list: Vec<Certificate> = serde_json::from_str(json).map_err(|e| unreadable(format!("the list cannot be read: {e}")))?;
+    if list.is_empty() || list.len() > MOST {
+        return Err(unreadable(format!("the list holds {} certificates", list.len())));
+    }
+    let (mut reports, mut wrong) = (Vec::new(), Vec::new());
+    for (i, certificate) in list.into_iter().enumerate() {
+        match judge(certificate) {
+            Ok(report) => reports.push(report),
+            Err(findings) => {
+                let placed = |f: Finding| Finding { cause: format!("{} (certificate {} of the list)", f.cause, i + 1), ..f };
+                wrong.extend(findings.into_iter().map(placed));
+            }
         }
-    };
+    }
+    if wrong.is_empty() { Ok(reports) } else { Err(wrong) }
+}
+
+fn judge(c: Certificate) -> Result<Report, Vec<Finding>> {
+    let mut out = Findings(Vec::new());
     c.faults().into_iter().for_each(|f| out.say("certificate", f));
     if out.0.is_empty() {
         legal::faults(&c.machine, &c.problem, &c.nest.steps, c.mode).into_iter().for_each(|f| out.say("mapping", f));

@@ -13,4 +13,4 @@ pub mod price;
 pub mod shrink;
 pub mod tally;
 
-pub use check::{Finding, Report, check};
+pub use check::{Finding, Report, check, check_list};

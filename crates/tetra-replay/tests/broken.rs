@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use serde_json::Value;
 use tetra_chip::nest::{Machine, Mode, Objective, certify, search};
-use tetra_replay::check;
+use tetra_replay::{check, check_list};
 
 const T128: &str = include_str!("../../../data/machines/t128.toml");
 
@@ -85,6 +85,22 @@ fn deep_and_long_texts_are_refused() {
     let step = many["nest"]["steps"][3].clone();
     many["nest"]["steps"] = Value::Array(vec![step; 100_000]);
     assert!(check(&many.to_string()).is_err());
+}
+
+#[test]
+fn lists_are_checked_one_by_one() {
+    let all = ["gemm:64x48x40", "gather:64x16", "conv:k=4,c=2,p=5,q=3,r=3,s=2"].map(|op| certificate(op, Mode::Ideal));
+    let list = Value::Array(all.to_vec());
+    let names: Vec<String> = check_list(&list.to_string()).unwrap().into_iter().map(|r| r.op).collect();
+    assert!(names.len() == 3 && names[1].starts_with("gather"), "{names:?}");
+    assert_eq!(check_list(&all[0].to_string()).unwrap().len(), 1);
+    let mut bad = list;
+    bad[1]["cost"]["energy_j"] = Value::from(1e9);
+    let said = check_list(&bad.to_string()).unwrap_err();
+    assert!(said.iter().all(|f| f.to_string().contains("(certificate 2 of the list)")), "{said:?}");
+    for text in ["[]", "[1]", "[null]", "[[]]", &"[".repeat(1_000_000)] {
+        assert!(check_list(text).is_err());
+    }
 }
 
 static CONV: OnceLock<Value> = OnceLock::new();

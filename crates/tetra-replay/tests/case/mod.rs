@@ -1,6 +1,8 @@
 //! Small random machines, ops and mappings, and the way from the mapper's types to the checker's.
 #![allow(dead_code)]
 
+pub mod every;
+
 use tetra_chip::nest::{ComputeUnit, Dataflow, Fanout, Level, Machine, MapOp, Nest, Problem, Roles, Step, read_op};
 use tetra_quantity::Hertz;
 use tetra_replay::paper;
@@ -73,7 +75,7 @@ pub fn level(d: &mut Dice, index: usize, capacity: u64, fanouts: usize) -> Level
         read_bits_per_cycle: read,
         write_bits_per_cycle: if shared_port { read } else { write },
         shared_port,
-        granule_bits: 1,
+        granule_bits: if d.chance(40) { 8 << d.below(5) } else { 1 },
         keep: if outermost { Roles::ALL } else { keep },
         may_keep: if outermost { Roles::ALL } else { may_keep },
         double_buffer: d.chance(60),
