@@ -158,7 +158,9 @@ fn score_serving(world: &World, figures: &mut Vec<Figure>) -> Outcome<()> {
         let model = model_of(world, &text(&r, "model").unwrap_or_default());
         let row = serving_row(&r);
         let found = match model {
-            Some(model) => predict(&row, &Bench { model, chip, timer, network, constants: &serve }).map_err(|e| e.to_string()),
+            Some(model) => {
+                predict(&row, &Bench { model, chip, timer, network, constants: &serve, service: None }).map_err(|e| e.to_string())
+            }
             None => Err("model not known".into()),
         };
         for (metric, column) in [("ttft", "ttft_ms"), ("tpot", "tpot_ms")] {
@@ -225,7 +227,7 @@ fn score_inference(world: &World, figures: &mut Vec<Figure>) -> Outcome<()> {
         let network = Network::of(chip, &cluster);
         let model = model_of(world, &text(&r, "model").unwrap_or_default());
         let row = inference_row(&r);
-        let bench = model.map(|model| Bench { model, chip, timer: &timer, network: &network, constants: &serve });
+        let bench = model.map(|model| Bench { model, chip, timer: &timer, network: &network, constants: &serve, service: None });
         let found = predict_inference(&row, bench.as_ref());
         let Some(measured) = number(&r, "value").filter(|m| *m > 0.0) else { continue };
         let metric = format!("inf {} {}", r["phase"], r["metric"]);

@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         input,
         output,
         ttft: Some(Seconds(ttft)),
+        tail: None,
         tpot: Some(Seconds(tpot)),
         arrivals: Arrivals::Steady,
     };

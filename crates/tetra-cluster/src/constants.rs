@@ -1,6 +1,6 @@
 //! Constants of the cluster: every number comes from rows of `network.csv`, `training.csv` and `calibration.csv`.
 
-use tetra_quantity::{DataError, Tables};
+use tetra_quantity::{Bytes, BytesPerSecond, DataError, Tables};
 
 use crate::goodput::FailureConstants;
 use crate::train::constants::{RowDefaults, TrainConstants};
@@ -45,10 +45,18 @@ pub struct NetworkConstants {
     pub oversubscription: f64,
     /// Dimensions of a torus of directly wired chips.
     pub torus_dimensions: f64,
+    /// Links to the host: first year of chips that have one, what copies reach in one direction; oldest first.
+    pub host_links: [(u16, BytesPerSecond); 3],
+    /// Host memory per chip.
+    pub host_memory: Bytes,
 }
 
 impl NetworkConstants {
     fn from_tables(t: &Tables) -> Result<Self, DataError> {
+        let host = |generation| {
+            let first = t.row("host_link", generation)?.year.unwrap_or(0);
+            Ok::<_, DataError>((first, t.quantity("host_link", generation)?))
+        };
         Ok(Self {
             up_small: Protocol::from_tables(t, "scale_up_low_latency")?,
             up_large: Protocol::from_tables(t, "scale_up_bulk")?,
@@ -58,7 +66,15 @@ impl NetworkConstants {
             host_staged_share: t.number("scale_out", "host_staged_share", "1")?,
             oversubscription: t.number("scale_out", "oversubscription", "1")?,
             torus_dimensions: t.number("torus", "dimensions", "1")?,
+            host_links: [host("generation_3")?, host("generation_4")?, host("generation_5")?],
+            host_memory: t.quantity("host_memory", "per_chip")?,
         })
+    }
+
+    /// Rate between a chip of some year and its host.
+    pub fn host_link(&self, year: u16) -> BytesPerSecond {
+        let [oldest, ..] = self.host_links;
+        self.host_links.iter().rev().find(|(first, _)| *first <= year).unwrap_or(&oldest).1
     }
 }
 

@@ -3,6 +3,9 @@
 //! Interval of work between checkpoints: Daly 2006 `√(2CM)·(1 + √(C/2M)/3 + (C/2M)/9) - C` for `C < 2M`, else `M`; or the exact optimum. Expected time over useful time with Poisson failures (Daly 2006, eq. 20): `M·e^(R/M)·(e^((τ+C)/M) - 1)/τ`. `C` is the time to write a
 //! checkpoint, `R` the time to restart, `M` the mean time to interruption of the whole job: a chip's mean time divided by the number of chips.
 //!
+//! Checkpoints may also lie in two tiers (Moody et al. 2010, section 4; Gemini, SOSP 2023): often in the memory of other servers, seldom on storage. A share `f` of interruptions takes the copies in memory
+//! with it. Interruptions of both kinds are Poisson processes of means `M/(1-f)` and `M/f`, the seldom ones stretch what the frequent ones have stretched: the useful share is the product of two of the above.
+//!
 //! Leaves out: correlated failures, silent corruption, stragglers, partial restart.
 
 use tetra_quantity::{Bytes, DataError, Seconds, Tables};
@@ -22,6 +25,12 @@ pub struct FailureConstants {
     pub checkpoint_bytes_per_second: f64,
     /// Time for all chips to agree before and after.
     pub checkpoint_barrier_s: f64,
+    /// Rate at which one chip's share of a checkpoint reaches the memory of another server while the job waits.
+    pub memory_bytes_per_second: f64,
+    /// Time from an interruption to the first new step when the checkpoint lies in memory.
+    pub memory_restart_s: f64,
+    /// Share of interruptions that take the copies in memory with them.
+    pub memory_lost: f64,
     /// Wanted probability that spares suffice.
     pub spare_confidence: f64,
 }
@@ -40,6 +49,9 @@ impl FailureConstants {
             restart_s: time("restart", "time")?,
             checkpoint_bytes_per_second: t.quantity::<tetra_quantity::BytesPerSecond>("checkpoint", "bandwidth")?.value(),
             checkpoint_barrier_s: time("checkpoint", "barrier")?,
+            memory_bytes_per_second: t.quantity::<tetra_quantity::BytesPerSecond>("checkpoint_memory", "bandwidth")?.value(),
+            memory_restart_s: time("checkpoint_memory", "restart")?,
+            memory_lost: t.number("checkpoint_memory", "lost", "1")?,
             spare_confidence: t.number("spares", "confidence", "1")?,
         })
     }
@@ -62,12 +74,41 @@ pub struct Goodput {
     pub goodput: f64,
 }
 
-/// Goodput of a job on `chips`, each writing `state` per checkpoint, at the best interval.
+/// Goodput of a job on `chips`, each writing `state` per checkpoint to storage, at the best interval.
 pub fn of_job(chips: u64, state: Bytes, constants: &FailureConstants) -> Goodput {
     let mtti = mean_time_to_interruption(chips, Seconds(constants.chip_time_per_interruption_s));
+    at_best_interval(storage(state, constants), mtti)
+}
+
+/// A tier that keeps checkpoints: time to write one, and to restart from it.
+type Tier = (Seconds, Seconds);
+
+fn storage(state: Bytes, constants: &FailureConstants) -> Tier {
     let write = state.value().max(0.0) / constants.checkpoint_bytes_per_second.max(f64::MIN_POSITIVE);
-    let checkpoint = Seconds(constants.checkpoint_barrier_s + write);
-    let restart = Seconds(constants.restart_s);
+    (Seconds(constants.checkpoint_barrier_s + write), Seconds(constants.restart_s))
+}
+
+/// The same when checkpoints are kept in memory of other servers, too, where that is better: `interval` and `checkpoint` are those in memory.
+pub fn of_job_in_tiers(chips: u64, state: Bytes, constants: &FailureConstants) -> Goodput {
+    let mtti = mean_time_to_interruption(chips, Seconds(constants.chip_time_per_interruption_s));
+    let lost = constants.memory_lost.clamp(0.0, 1.0);
+    let mean = |share: f64| Seconds(mtti.value() / share.max(f64::MIN_POSITIVE));
+    let write = state.value().max(0.0) / constants.memory_bytes_per_second.max(f64::MIN_POSITIVE);
+    let memory = (Seconds(constants.checkpoint_barrier_s + write), Seconds(constants.memory_restart_s));
+    let (near, far) = (at_best_interval(memory, mean(1.0 - lost)), at_best_interval(storage(state, constants), mean(lost)));
+    let share = near.goodput * far.goodput;
+    let checkpoint_share = near.checkpoint_share * far.goodput + far.checkpoint_share;
+    let tiers = Goodput { mtti, checkpoint_share, failure_share: (1.0 - share - checkpoint_share).max(0.0), goodput: share, ..near };
+    let alone = of_job(chips, state, constants);
+    if alone.goodput > share { alone } else { tiers }
+}
+
+fn at_best_interval((checkpoint, restart): Tier, mtti: Seconds) -> Goodput {
+    /// A job that is interrupted this seldom never writes a checkpoint.
+    const NEVER_S: f64 = 1e15;
+    if mtti.value() > NEVER_S {
+        return Goodput { mtti, checkpoint, interval: mtti, checkpoint_share: 0.0, failure_share: 0.0, goodput: 1.0 };
+    }
     let interval = best_interval(checkpoint, mtti);
     let share = goodput(interval, checkpoint, restart, mtti);
     let checkpoint_share = share * checkpoint.value() / interval.value().max(f64::MIN_POSITIVE);

@@ -4,7 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 use tetra_cluster::collective::{Span, time, time_over};
-use tetra_cluster::{ClusterConstants, Network, Tier};
+use tetra_cluster::{ClusterConstants, Host, Network, Tier};
 use tetra_quantity::BytesPerSecond;
 use tetra_workload::{Collective, CollectiveKind, ParallelGroup};
 
@@ -18,11 +18,17 @@ fn network(up_gbs: f64, domain: u64, out_gbs: f64) -> Network {
         switched: true,
         reduces: false,
     };
+    let scale_out = tier(out_gbs, n.out_small, n.out_large);
     Network {
         domain,
         scale_up: tier(up_gbs, n.up_small, n.up_large),
-        scale_out: tier(out_gbs, n.out_small, n.out_large),
+        scale_out,
+        pod: u64::MAX,
+        spine: scale_out,
         torus_dimensions: n.torus_dimensions,
+        optical_block: 0,
+        twist: 1.0,
+        host: Host { link: n.host_link(2022), memory: n.host_memory },
     }
 }
 
@@ -69,6 +75,55 @@ proptest! {
         prop_assert!(t(bytes, up * 2.0, out) <= base);
         prop_assert!(t(bytes, up, out * 2.0) <= base);
         prop_assert!(t(bytes.saturating_mul(2), up, out) >= base);
+    }
+
+    #[test]
+    fn a_spine_slows_only_groups_that_leave_their_pod(
+        bytes in 1u64..1 << 34, size in 2u64..4096, stride in 1u64..16, kind in 0usize..5, over in 1.0f64..8.0,
+    ) {
+        let kinds = [CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter, CollectiveKind::AllToAll, CollectiveKind::SendRecv];
+        let c = Collective { kind: kinds[kind], bytes, group: ParallelGroup::Data };
+        let with = |over: f64| {
+            let mut net = Network { pod: 256, ..network(450.0, 8, 50.0) };
+            net.spine.bandwidth = net.spine.bandwidth * (1.0 / over);
+            time_over(&c, Span { size, stride }, &net).value()
+        };
+        let (even, tapered) = (with(1.0), with(over));
+        prop_assert!(tapered >= even);
+        if size * stride <= 256 {
+            prop_assert_eq!(tapered, even);
+            prop_assert_eq!(even, time_over(&c, Span { size, stride }, &network(450.0, 8, 50.0)).value());
+        }
+    }
+
+    #[test]
+    fn reduction_in_switches_never_slows_and_halves_large_all_reduces(bytes in 1u64..1 << 36, size in 2u64..9, out in 2u64..512) {
+        let plain = network(450.0, 8, 50.0);
+        let mut reducing = plain;
+        reducing.scale_up.reduces = true;
+        let t = |size, net: &Network| time(&all_reduce(bytes), size, net).value();
+        prop_assert!(t(size, &reducing) <= t(size, &plain));
+        reducing.scale_out.reduces = true;
+        reducing.spine.reduces = true;
+        prop_assert!(t(size * out, &reducing) <= t(size * out, &plain));
+        // Each byte crosses a port once instead of 2(p-1)/p times (NVLS, SHARP).
+        let large = |net: &Network| time(&all_reduce(1 << 40), 8, net).value();
+        prop_assert!((large(&plain) / large(&reducing) / (2.0 * 7.0 / 8.0) - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_slice_of_an_optical_torus_is_never_worse_than_the_whole_wired_for_good(bytes in 1u64..1 << 34, blocks in 1u64..140, kind in 0usize..4) {
+        let kinds = [CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter, CollectiveKind::AllToAll];
+        let c = Collective { kind: kinds[kind], bytes, group: ParallelGroup::Data };
+        let mut torus = Network { optical_block: 64, torus_dimensions: 3.0, ..network(600.0, 8960, 25.0) };
+        torus.scale_up.switched = false;
+        let (fixed, chips) = (Network { optical_block: 0, ..torus }, blocks * 64);
+        let t = |net: &Network| time(&c, chips, net).value();
+        prop_assert!(t(&torus.sliced(chips)) <= t(&fixed.sliced(chips)) * (1.0 + 1e-12));
+        prop_assert_eq!(fixed.sliced(chips), fixed);
+        // Twice the rate across the middle never slows an exchange.
+        let twisted = Network { twist: 2.0, ..torus.sliced(chips) };
+        prop_assert!(t(&twisted) <= t(&torus.sliced(chips)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 use tetra_cluster::fleet::{ServiceDemand, TrainingDemand, poisson_quantile, size_fleet};
-use tetra_cluster::goodput::{best_interval, daly, goodput, mean_time_to_interruption, of_job};
+use tetra_cluster::goodput::{best_interval, daly, goodput, mean_time_to_interruption, of_job, of_job_in_tiers};
 use tetra_cluster::{ClusterConstants, FailureConstants};
 use tetra_quantity::{Bytes, Seconds, TokensPerSecond, Watts};
 
@@ -46,6 +46,32 @@ fn the_llama_3_run_was_effective_for_over_ninety_percent_of_the_time() {
     let g = of_job(16_384, Bytes(405e9 * 14.0 / 16_384.0), &constants());
     assert!(g.goodput > 0.88 && g.goodput < 0.96, "{g:?}");
     assert!((g.goodput + g.checkpoint_share + g.failure_share - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_second_tier_is_worth_what_it_saves() {
+    let state = Bytes(405e9 * 14.0 / 16_384.0);
+    let both = of_job_in_tiers(16_384, state, &constants());
+    assert!((both.goodput + both.checkpoint_share + both.failure_share - 1.0).abs() < 1e-12);
+    assert!(both.goodput > of_job(16_384, state, &constants()).goodput);
+    // Where every interruption takes the copies in memory, storage alone counts; where none does, memory alone.
+    let all = of_job_in_tiers(16_384, state, &FailureConstants { memory_lost: 1.0, ..constants() });
+    assert!((all.goodput / of_job(16_384, state, &constants()).goodput - 1.0).abs() < 1e-3, "{all:?}");
+    let c = constants();
+    let alone = FailureConstants { checkpoint_bytes_per_second: c.memory_bytes_per_second, restart_s: c.memory_restart_s, ..c };
+    let none = of_job_in_tiers(16_384, state, &FailureConstants { memory_lost: 0.0, ..c });
+    assert!((none.goodput / of_job(16_384, state, &alone).goodput - 1.0).abs() < 1e-3, "{none:?}");
+}
+
+proptest! {
+    /// A second tier is used where it helps, and helps more the seldomer its copies are lost.
+    #[test]
+    fn a_second_tier_never_hurts(chips in 8u64..200_000, bytes in 1e6..1e11f64, lost in 0.0..1.0f64) {
+        let at = |memory_lost| of_job_in_tiers(chips, Bytes(bytes), &FailureConstants { memory_lost, ..constants() });
+        let (alone, both) = (of_job(chips, Bytes(bytes), &constants()), at(lost));
+        prop_assert!(both.goodput >= alone.goodput && both.goodput <= at(0.0).goodput + 1e-9);
+        prop_assert!((both.goodput + both.checkpoint_share + both.failure_share - 1.0).abs() < 1e-9);
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn world() -> &'static World {
 }
 
 fn ask(model: &Model, input: u64, output: u64, format: DataType) -> ServeAsk<'_> {
-    ServeAsk { model, precision: Precision::uniform(format), input, output, ttft: None, tpot: None, arrivals: Arrivals::Steady }
+    ServeAsk { model, precision: Precision::uniform(format), input, output, ttft: None, tail: None, tpot: None, arrivals: Arrivals::Steady }
 }
 
 fn layout(split: Split, batch: u64) -> ServeLayout {
@@ -217,7 +217,7 @@ fn names_change_nothing() {
     };
     let of = |model: &Model, chip: &Chip| {
         let timer = Timer::new(chip, &w.constants);
-        predict(&row, &Bench { model, chip, timer: &timer, network: &network, constants: &w.serve }).expect("predicts")
+        predict(&row, &Bench { model, chip, timer: &timer, network: &network, constants: &w.serve, service: None }).expect("predicts")
     };
     let mut model = w.models[0].clone();
     model.name = "another".into();
@@ -271,7 +271,7 @@ proptest! {
         let (timer, network) = (Timer::new(&w.chip, &w.constants), Network::of(&w.chip, &w.cluster));
         let mode = Some(if apart { "disaggregated".into() } else { "aggregated".into() });
         let row = ServingRow { input, output, mode, worker: workers.0, prefill: workers.1, decode: workers.2, ..ServingRow::default() };
-        let bench = Bench { model: &w.models[which], chip: &w.chip, timer: &timer, network: &network, constants: &w.serve };
+        let bench = Bench { model: &w.models[which], chip: &w.chip, timer: &timer, network: &network, constants: &w.serve, service: None };
         if let Ok(found) = predict(&row, &bench) {
             prop_assert!(found.ttft.value().is_finite() && found.ttft.value() > 0.0);
             prop_assert!(found.tpot.value().is_finite() && found.tpot.value() > 0.0);

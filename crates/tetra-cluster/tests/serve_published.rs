@@ -25,7 +25,7 @@ fn offline(chip: &str, chips: u64, output: f64) -> f64 {
         unit: "tokens/s".into(),
         ..InferenceRow::default()
     };
-    let bench = Bench { model: &model, chip: &chip, timer: &timer, network: &network, constants: &serve };
+    let bench = Bench { model: &model, chip: &chip, timer: &timer, network: &network, constants: &serve, service: None };
     let found = predict_inference(&row, Some(&bench)).expect("predicts");
     assert!(found.filled.contains(&"input_len"));
     found.value

@@ -7,11 +7,15 @@ use support::World;
 use tetra_cluster::train::checkpoint_bytes;
 use tetra_cluster::train::{self, model_flop};
 use tetra_cluster::{
-    Kernels, Layout, Network, Recompute, SearchLimits, Searcher, StateSharding, TrainAsk, TrainMetric, TrainMisfit, TrainRow, layouts,
-    predict, shape,
+    Framework, Layout, Network, PlanSpace, Recompute, SearchLimits, Searcher, StateSharding, TrainAsk, TrainMetric, TrainMisfit, TrainRow,
+    Trained, predict, shape,
 };
 use tetra_quantity::{Seconds, Tokens};
 use tetra_workload::{DataType, Model, Precision};
+
+fn named(name: &str) -> Framework {
+    Framework::named(name).expect("a file of that name")
+}
 
 fn gpt(world: &World, layers: u64, hidden: u64, heads: u64) -> Model {
     let row = TrainRow {
@@ -38,6 +42,46 @@ fn model_flop_is_that_of_the_megatron_papers() {
     let published = 72.0 * b * s * l * h * h * (1.0 + s / (6.0 * h) + v / (12.0 * l * h));
     let ours = model_flop(&model, 1536, 2048);
     assert!((ours / published - 1.0).abs() < 2e-3, "{ours:e} against {published:e}");
+}
+
+#[test]
+fn adapters_need_no_gradients_of_frozen_weights() {
+    let world = World::new();
+    let chip = world.chip("H100");
+    let timer = world.timer(&chip);
+    let network = Network::of(&chip, &world.cluster);
+    let model = gpt(&world, 32, 4096, 32);
+    let all = ask(&model, 8);
+    let frozen = TrainAsk { trained: Trained::Adapters(16), ..all };
+    // 16·(h + 3h + h + h) per layer: QKV from h to 3h, output from h to h.
+    assert_eq!(model.adapter_parameters(16), 32 * 16 * 6 * 4096);
+    let layout = Layout { data_parallel: 8, ..Layout::ONE };
+    let of = |ask: &TrainAsk<'_>| train::step_unbound(ask, &chip, &timer, &network, &layout, &world.cluster).expect("it runs");
+    let (whole, part) = (of(&all), of(&frozen));
+    // A third of the products is gone, adapters and their sums come on top.
+    let ratio = part.breakdown.gemm.value() / whole.breakdown.gemm.value();
+    assert!((0.62..0.8).contains(&ratio), "{ratio}");
+    let saved = 2.0 * model.active_parameters() as f64 * all.tokens();
+    assert!(((whole.model_flop.value() - part.model_flop.value()) / saved - 1.0).abs() < 1e-9);
+    assert!(part.memory.gradients.value() < whole.memory.gradients.value() / 100.0);
+    assert!(part.memory.optimizer.value() < whole.memory.optimizer.value() / 100.0);
+    assert!(part.breakdown.data < whole.breakdown.data && part.breakdown.optimizer < whole.breakdown.optimizer);
+}
+
+#[test]
+fn a_ring_never_beats_one_kernel_over_the_same_pairs() {
+    let world = World::new();
+    let chip = world.chip("H100");
+    let timer = world.timer(&chip);
+    let network = Network::of(&chip, &world.cluster);
+    let model = gpt(&world, 16, 4096, 32);
+    let ask = TrainAsk::new(&model, Precision::uniform(DataType::Bf16), 8, 2048);
+    let attention = |context_parallel| {
+        let layout = Layout { context_parallel, ..Layout::ONE };
+        let step = train::step_unbound(&ask, &chip, &timer, &network, &layout, &world.cluster).expect("it runs");
+        context_parallel as f64 * (step.breakdown.attention + step.breakdown.vector).value()
+    };
+    assert!(attention(2) >= attention(1) && attention(8) > attention(2));
 }
 
 #[test]
@@ -133,7 +177,7 @@ fn activations_follow_korthikanti() {
     let network = Network::of(&chip, &world.cluster);
     let (l, h, a, s) = (48.0, 6144.0, 64.0, 2048.0);
     let model = gpt(&world, 48, 6144, 64);
-    let ask = TrainAsk { kernels: Kernels::Plain, ..ask(&model, 8) };
+    let ask = TrainAsk { framework: named("megatron-2021"), ..ask(&model, 8) };
     for (t, sequence_parallel, recompute, per_layer) in [
         (1.0, false, Recompute::None, s * h * (34.0 + 5.0 * a * s / h)),
         (8.0, false, Recompute::None, s * h * (10.0 + 24.0 / 8.0 + 5.0 * a * s / (8.0 * h))),
@@ -165,25 +209,6 @@ fn misfits_say_what_was_there_and_which_knob_helps() {
 }
 
 #[test]
-fn the_search_finds_what_trying_every_layout_finds() {
-    let world = World::new();
-    let chip = world.chip("H100");
-    let timer = world.timer(&chip);
-    let network = Network::of(&chip, &world.cluster);
-    let model = gpt(&world, 24, 4096, 32);
-    let ask = ask(&model, 128);
-    let mut searcher = Searcher::new(ask, &chip, &timer, &network, &world.cluster);
-    let found = searcher.best(32, &SearchLimits::NARROW).expect("fits");
-    let least = layouts(&ask, 32, network.domain, &SearchLimits::NARROW)
-        .iter()
-        .filter_map(|l| train::step(&ask, &chip, &timer, &network, l, &world.cluster).ok())
-        .map(|s| s.time.value())
-        .fold(f64::INFINITY, f64::min);
-    assert!(found.best.time.value() <= least, "{} against {least}", found.best.time);
-    assert!(found.best.fits && found.best.layout.chips() == 32);
-}
-
-#[test]
 fn the_smallest_cluster_meets_the_deadline_and_a_smaller_one_does_not() {
     let world = World::new();
     let chip = world.chip("H100");
@@ -192,9 +217,10 @@ fn the_smallest_cluster_meets_the_deadline_and_a_smaller_one_does_not() {
     let model = gpt(&world, 32, 4096, 32);
     let mut searcher = Searcher::new(ask(&model, 2048), &chip, &timer, &network, &world.cluster);
     let limit = Seconds(10.0 * 86_400.0);
-    let run = searcher.smallest(Tokens(1e12), limit, 100_000, &SearchLimits::NARROW).expect("fits");
+    let space = |chips| PlanSpace { limits: SearchLimits::NARROW, ..PlanSpace::usual(chips) };
+    let run = searcher.smallest(Tokens(1e12), limit, 100_000, &space(0)).expect("fits");
     assert!(run.time <= limit);
-    let half = searcher.best(run.chips / 2 / 8 * 8, &SearchLimits::NARROW).map(|f| searcher.run(&f.best, Tokens(1e12)).time);
+    let half = searcher.search(&space(run.chips / 2 / 8 * 8)).map(|f| searcher.run(&f.best, Tokens(1e12)).time);
     assert!(half.is_err() || half.is_ok_and(|t| t > limit));
     assert!(checkpoint_bytes(model.parameters().total() as f64, &run.step.layout, &world.cluster.train).value() > 0.0);
 }
@@ -204,14 +230,14 @@ proptest! {
     #[test]
     fn breakdowns_sum_and_more_bandwidth_never_slows(
         tensor in 0usize..4, pipeline in 0usize..4, data in 0usize..4, micro in 0usize..3, chunks in 1u64..4,
-        recompute in 0usize..3, kernels in 0usize..3, sequence_parallel: bool, full: bool,
+        recompute in 0usize..3, framework in 0usize..3, sequence_parallel: bool, full: bool,
     ) {
         let world = World::new();
         let chip = world.chip("H100");
         let timer = world.timer(&chip);
         let model = gpt(&world, 24, 2048, 16);
-        let kernels = [Kernels::Plain, Kernels::Eager, Kernels::Fused][kernels];
-        let ask = TrainAsk { kernels, ..ask(&model, 64) };
+        let framework = [named("megatron-2021"), named("fsdp-2023"), Framework::today()][framework];
+        let ask = TrainAsk { framework, ..ask(&model, 64) };
         let layout = Layout {
             tensor_parallel: 1 << tensor,
             pipeline_parallel: 1 << pipeline,
@@ -269,4 +295,30 @@ fn networks_are_read_from_the_words_of_tables() {
     assert_eq!(g(submission, 8), Some(3200.0));
     assert_eq!(g("NVLINK Gen4 900 GB/s + NVSWITCH Gen3", 8), None);
     assert_eq!(g("", 8), None);
+}
+
+#[test]
+fn all_frameworks_are_well_formed() {
+    assert!(Framework::names().count() >= 5);
+    for name in Framework::names() {
+        assert!(Framework::named(name).is_some(), "{name}");
+    }
+    assert_eq!(Framework::named("megatron-core"), Some(Framework::today()));
+    let mistakes = Framework::from_toml("mine", "attention = \"fast\"").expect_err("most keys are missing");
+    assert!(mistakes.iter().any(|m| m.to_string().contains("unfused, first, second, fused")), "{mistakes:?}");
+}
+
+#[test]
+fn each_generation_of_libraries_is_no_slower_than_the_one_before() {
+    let world = World::new();
+    let chip = world.chip("A100-80GB-SXM");
+    let timer = world.timer(&chip);
+    let network = Network::of(&chip, &world.cluster);
+    let model = gpt(&world, 32, 4096, 32);
+    let layout = Layout { tensor_parallel: 4, pipeline_parallel: 4, data_parallel: 4, sequence_parallel: true, ..Layout::ONE };
+    let time = |name| {
+        let ask = TrainAsk { framework: named(name), ..ask(&model, 128) };
+        train::step_unbound(&ask, &chip, &timer, &network, &layout, &world.cluster).expect("runs").time
+    };
+    assert!(time("megatron-core") < time("megatron-2022") && time("megatron-2022") < time("megatron-2021"));
 }

@@ -14,8 +14,10 @@ pub struct ServeAsk<'a> {
     pub input: u64,
     /// Output tokens of a request.
     pub output: u64,
-    /// Longest mean time to first token.
+    /// Longest time to first token.
     pub ttft: Option<Seconds>,
+    /// Standard deviation over mean of the prompts' lengths, where 99 of 100 requests must keep that limit; else their mean must.
+    pub tail: Option<f64>,
     /// Longest mean time per output token.
     pub tpot: Option<Seconds>,
     /// How requests come.

@@ -43,6 +43,8 @@ pub struct Demand {
     pub expert_bytes_per_visit: f64,
     /// Most experts per token.
     pub top_k: f64,
+    /// Groups to which they are limited.
+    pub routing: tetra_workload::Routing,
 }
 
 /// Links of a chip, as far as the bound knows them.
@@ -128,6 +130,7 @@ impl Demand {
             cache_split: cache_split(ask.model),
             expert_bytes_per_visit: visits.1,
             top_k: visits.0,
+            routing: ask.model.routing,
         })
     }
 }
@@ -236,7 +239,7 @@ impl Demand {
         if split.attention_data <= 1 || ranks <= 1.0 {
             return 0.0;
         }
-        let visited = ranks * (1.0 - (1.0 - 1.0 / ranks).powf(self.top_k));
+        let visited = self.routing.visited(ranks, self.top_k);
         let tokens = split.attention_data as f64 / split.stage_chips() as f64;
         wires.exchange(tokens * visited * self.expert_bytes_per_visit, ranks)
     }
@@ -269,7 +272,7 @@ pub(crate) fn peak(chip: &Chip, precision: &Precision) -> f64 {
         .iter()
         .fold(1.0_f64, |best, d| best.max(rate(d.mac())));
     let macs = c.cores as f64 * c.arrays_per_core as f64 * c.array_rows as f64 * c.array_columns as f64;
-    2.0 * macs * c.clock.value() * best
+    2.0 * macs * c.clock.value() * c.boost() * best
 }
 
 /// The bound for a chip, over the layouts that `search` tries on the chip's own scale-up domain.

@@ -2,6 +2,8 @@
 
 use tetra_quantity::{DataError, Seconds, Tables};
 
+use crate::serve::service::Service;
+
 /// What an engine adds to the work of the chips.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct ServeConstants {
@@ -25,18 +27,8 @@ pub struct ServeConstants {
     pub burst_share: f64,
     /// Load of the fullest expert rank over its expectation for a balanced router.
     pub expert_skew: f64,
-    /// Limit of a benchmark's server scenario.
-    pub server_ttft: Seconds,
-    /// Limit of a benchmark's server scenario.
-    pub server_tpot: Seconds,
-    /// Limit of a benchmark's interactive scenario.
-    pub interactive_ttft: Seconds,
-    /// Limit of a benchmark's interactive scenario.
-    pub interactive_tpot: Seconds,
-    /// Prompt tokens where a measured row gives none.
-    pub usual_input: f64,
-    /// Output tokens where a measured row gives none.
-    pub usual_output: f64,
+    /// What a row of a table is taken to ask where neither it nor a benchmark says so.
+    pub usual: Service,
 }
 
 impl ServeConstants {
@@ -56,12 +48,7 @@ impl ServeConstants {
             chunk_tokens: tables.number("serving", "chunk_tokens", "tokens")?,
             burst_share: tables.number("serving", "burst_share", "1")?,
             expert_skew: tables.number("serving", "expert_skew", "1")?,
-            server_ttft: tables.quantity("mlperf_server", "ttft")?,
-            server_tpot: tables.quantity("mlperf_server", "tpot")?,
-            interactive_ttft: tables.quantity("mlperf_interactive", "ttft")?,
-            interactive_tpot: tables.quantity("mlperf_interactive", "tpot")?,
-            usual_input: tables.number("usual_request", "input", "tokens")?,
-            usual_output: tables.number("usual_request", "output", "tokens")?,
+            usual: Service::from_tables(tables, "mlperf_llama2_70b")?,
         })
     }
 

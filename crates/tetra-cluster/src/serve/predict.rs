@@ -15,6 +15,7 @@ use crate::serve::misfit::{Refusal, ServeMisfit};
 use crate::serve::rows::{InferenceRow, ServingRow};
 use crate::serve::rows::{WorkerRow, inference_precision, precision_of, split_of};
 use crate::serve::search::search;
+use crate::serve::service::Service;
 use crate::serve::serving::Serving;
 use crate::serve::space::{Goal, SearchSpace};
 use crate::serve::steady::steady;
@@ -56,6 +57,8 @@ pub struct Bench<'a> {
     pub network: &'a Network,
     /// Constants.
     pub constants: &'a ServeConstants,
+    /// The benchmark's service, where the row names one.
+    pub service: Option<&'a Service>,
 }
 
 /// Predicts a serving row.
@@ -70,7 +73,7 @@ pub fn predict(row: &ServingRow, bench: &Bench<'_>) -> Result<Prediction, Refusa
     }
     let input = row.input.filter(|n| *n > 0).ok_or(Refusal::Blank("input_len"))?;
     let output = row.output.filter(|n| *n > 0).ok_or(Refusal::Blank("output_len"))?;
-    let ask = ServeAsk { model: bench.model, precision, input, output, ttft: None, tpot: None, arrivals: Arrivals::ClosedLoop };
+    let ask = ServeAsk { model: bench.model, precision, input, output, ttft: None, tail: None, tpot: None, arrivals: Arrivals::ClosedLoop };
     let serving = match row.mode.as_deref().map(str::trim) {
         None | Some("" | "aggregated") => bench.aggregated(row, &ask, &mut filled)?,
         Some("disaggregated") => bench.disaggregated(row, &ask, &mut filled)?,
@@ -215,14 +218,12 @@ pub fn predict_inference(row: &InferenceRow, bench: Option<&Bench<'_>>) -> Resul
             |n| n.round() as u64,
         )
     };
-    let output = length(row.output, "output_len", c.usual_output);
-    let input = length(row.input, "input_len", c.usual_input);
-    let limits = match row.phase.as_deref() {
-        Some("server") => (Some(c.server_ttft), Some(c.server_tpot)),
-        Some("server-interactive") => (Some(c.interactive_ttft), Some(c.interactive_tpot)),
-        _ => (None, None),
-    };
-    let ask = ServeAsk { model: bench.model, precision, input, output, ttft: limits.0, tpot: limits.1, arrivals: Arrivals::Steady };
+    let service = bench.service.unwrap_or(&c.usual);
+    let output = length(row.output, "output_len", service.output);
+    let input = length(row.input, "input_len", service.input / service.beams.max(1.0));
+    let limits = service.limits(row.phase.as_deref());
+    let (ttft, tpot) = (limits.map(|l| l.ttft), limits.map(|l| l.tpot));
+    let ask = ServeAsk { model: bench.model, precision, input, output, ttft, tail: Some(service.spread), tpot, arrivals: Arrivals::Steady };
     let serving = bench.inference(row, &ask, &mut filled)?;
     let value = bench.metric(row, &ask, &serving)?;
     Ok(InferencePrediction { value, serving, filled })
@@ -253,15 +254,17 @@ impl Bench<'_> {
         let scale = if row.unit == "ms" { 1e3 } else { 1.0 };
         let system = row.chips.unwrap_or(serving.chips).max(1) as f64;
         let tokens = serving.tokens_per_second_per_chip * system;
+        let beams = self.service.map_or(1.0, |s| s.beams.max(1.0));
         let requests = row.unit.starts_with("samples") || row.unit.starts_with("queries");
         Ok(match row.metric.as_str() {
             "output_throughput_per_gpu" => serving.tokens_per_second_per_chip,
-            "throughput" if requests => tokens / ask.output.max(1) as f64,
+            "throughput" if requests => tokens / (ask.output.max(1) as f64 * beams),
             "throughput" | "output_throughput" | "output_throughput_total" => tokens,
             "first_token_latency" | "first_token_latency_mean" => {
                 // A batch of prompts at once, without a front end.
                 serving.ttft_parts.prefill.value() * row.batch.unwrap_or(1).max(1) as f64 * scale
             }
+            "ttft_p99" => serving.ttft_p99.value() * scale,
             m if m.starts_with("ttft") => serving.ttft.value() * scale,
             m if m.starts_with("tpot") => serving.tpot.value() * scale,
             _ => return Err(Refusal::Metric),

@@ -84,8 +84,9 @@ impl Setting<'_> {
         if let Some(asked) = over(found.tpot, self.ask.tpot) {
             return Err(ServeMisfit::Tpot { found: found.tpot, asked });
         }
-        match over(found.ttft, self.ask.ttft) {
-            Some(asked) => Err(ServeMisfit::Ttft { found: found.ttft, asked }),
+        let first = if self.ask.tail.is_some() { found.ttft_p99 } else { found.ttft };
+        match over(first, self.ask.ttft) {
+            Some(asked) => Err(ServeMisfit::Ttft { found: first, asked }),
             None => Ok(()),
         }
     }
@@ -95,6 +96,9 @@ impl Setting<'_> {
 const ROUNDS_MAX: u32 = 24;
 /// A batch is close enough when no more than a part of this many could be added.
 const CLOSE: u64 = 24;
+
+/// A limit missed by no more than a part of this many is missed narrowly.
+const NARROW: u64 = 16;
 
 /// A search under way.
 struct Hunt<'a> {
@@ -136,8 +140,7 @@ impl Hunt<'_> {
 
     /// The largest batch inside the limits.
     fn largest(&mut self, trial: &Floor) {
-        let mut low = self.least_batch(trial).map_or(1, |batch| batch.min(trial.batch_max));
-        let Ok(mut fast) = self.evaluate(&trial.split, low) else { return };
+        let Some((mut low, mut fast)) = self.first_inside(trial) else { return };
         let Err(mut slow) = self.evaluate(&trial.split, trial.batch_max) else { return };
         let mut high = trial.batch_max + 1;
         for round in 0..ROUNDS_MAX {
@@ -153,6 +156,21 @@ impl Hunt<'_> {
                 Err(tpot) => (high, slow) = (next, tpot),
             }
         }
+    }
+
+    /// The least batch worth trying, or one a little larger where that one misses the limit narrowly: TPOT is not quite monotonic, since tiles and
+    /// prompts come whole.
+    fn first_inside(&mut self, trial: &Floor) -> Option<(u64, Seconds)> {
+        let least = self.least_batch(trial).map_or(1, |batch| batch.min(trial.batch_max));
+        for more in 0..4 {
+            let batch = (least + more * least.div_ceil(NARROW)).min(trial.batch_max);
+            match self.evaluate(&trial.split, batch) {
+                Ok(tpot) => return Some((batch, tpot)),
+                Err(Some(tpot)) if self.setting.ask.tpot.is_some_and(|limit| tpot <= limit * (1.0 + 1.0 / NARROW as f64)) => {}
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Where a straight line through a batch inside the limit of TPOT and one beyond it meets that limit.

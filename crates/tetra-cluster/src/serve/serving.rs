@@ -80,6 +80,8 @@ pub struct Serving {
     pub running: f64,
     /// Mean time to first token.
     pub ttft: Seconds,
+    /// Time to first token that 99 of 100 requests keep.
+    pub ttft_p99: Seconds,
     /// Mean time per further token.
     pub tpot: Seconds,
     /// Output tokens per second of the group.

@@ -86,8 +86,10 @@ struct PromptSide {
     added: Seconds,
     /// Decode work done in the steps of a prompt.
     mixed: Seconds,
-    /// Wait before a prompt.
+    /// Wait before a prompt, mean.
     queue: Seconds,
+    /// What one request in a hundred waits longer than the mean.
+    tail: Seconds,
     /// Share of the time in which prompts are computed.
     share: f64,
 }
@@ -100,6 +102,7 @@ struct Rates {
     running: f64,
     tpot_parts: TpotParts,
     ttft_parts: TtftParts,
+    tail: Seconds,
     memory: ServeMemory,
     /// Share of the time in which prompts are computed.
     prefill_share: f64,
@@ -163,7 +166,16 @@ impl Setting<'_> {
         let running = batch * groups;
         self.serving(
             layout,
-            Rates { tokens_per_second, running, tpot_parts, ttft_parts, memory, prefill_share: side.share, energy_per_request },
+            Rates {
+                tokens_per_second,
+                running,
+                tpot_parts,
+                ttft_parts,
+                tail: side.tail,
+                memory,
+                prefill_share: side.share,
+                energy_per_request,
+            },
         )
     }
 
@@ -188,7 +200,8 @@ impl Setting<'_> {
             Arrivals::Steady => Seconds::ZERO,
             Arrivals::ClosedLoop => added * (0.5 * (batch - 1.0) * self.constants.burst_share),
         };
-        PromptSide { added, mixed, queue: random + burst, share }
+        let tail = self.tail(service, busy, 1.0 / batch) - random;
+        PromptSide { added, mixed, queue: random + burst, tail, share }
     }
 
     fn disaggregated(
@@ -212,7 +225,9 @@ impl Setting<'_> {
         // Fewer sequences run when prompts come too slowly; those steps are timed at the full batch.
         let starved = if later > 0.0 { Seconds((slots / rate / later - step.time().value()).max(0.0)) } else { Seconds::ZERO };
         let busy = (rate / prompt_rate).min(1.0);
-        let wait = prefill.interval * (busy / (2.0 * (1.0 - busy).max(prompt_groups / slots.max(prompt_groups))) / prompt_groups);
+        let least = prompt_groups / slots.max(prompt_groups);
+        let wait = prefill.interval * (busy / (2.0 * (1.0 - busy).max(least)) / prompt_groups);
+        let tail = self.tail(prefill.interval / prompt_groups, busy, least) - wait;
         let burst = match self.ask.arrivals {
             Arrivals::Steady => Seconds::ZERO,
             Arrivals::ClosedLoop => prefill.interval * (0.5 * (slots / prompt_groups - 1.0).max(0.0) * self.constants.burst_share),
@@ -231,7 +246,7 @@ impl Setting<'_> {
         let tokens_per_second = rate * self.ask.output as f64;
         self.serving(
             layout,
-            Rates { tokens_per_second, running: slots, tpot_parts, ttft_parts, memory, prefill_share: busy, energy_per_request },
+            Rates { tokens_per_second, running: slots, tpot_parts, ttft_parts, tail, memory, prefill_share: busy, energy_per_request },
         )
     }
 
@@ -244,8 +259,16 @@ impl Setting<'_> {
         Seconds(bytes / rate)
     }
 
+    /// Wait that one request in a hundred exceeds in a queue with one server: `P(W > t) = ρ·e^(-t/w)` with `w = T·(1 + cv²) / (2·(1 - ρ))` the mean of
+    /// those that wait (Kingman 1962, exact in heavy traffic).
+    fn tail(&self, service: Seconds, busy: f64, least_idle: f64) -> Seconds {
+        const ONE_IN: f64 = 100.0;
+        let spread = self.ask.tail.unwrap_or(0.0);
+        service * ((ONE_IN * busy).max(1.0).ln() * (1.0 + spread * spread) / (2.0 * (1.0 - busy).max(least_idle)))
+    }
+
     fn serving(&self, layout: &ServeLayout, found: Rates) -> Serving {
-        let Rates { tokens_per_second, running, tpot_parts, ttft_parts, memory, prefill_share, energy_per_request } = found;
+        let Rates { tokens_per_second, running, tpot_parts, ttft_parts, tail, memory, prefill_share, energy_per_request } = found;
         let chips = layout.chips();
         let rate = if tokens_per_second.is_finite() && tokens_per_second > 0.0 { tokens_per_second } else { 0.0 };
         let per_chip = rate / chips.max(1) as f64;
@@ -257,6 +280,7 @@ impl Setting<'_> {
             chips,
             running,
             ttft: ttft_parts.total(),
+            ttft_p99: ttft_parts.total() + tail.max(Seconds::ZERO),
             tpot: tpot_parts.total(),
             tokens_per_second: rate,
             tokens_per_second_per_chip: per_chip,

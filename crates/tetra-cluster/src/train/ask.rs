@@ -2,16 +2,17 @@
 
 use tetra_workload::{DataType, Model, Precision};
 
-/// Generation of the training libraries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+use crate::train::framework::Framework;
+
+/// Which weights are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kernels {
-    /// Attention scores go through memory and are dropped out, communication waits for compute (Megatron-LM of 2021).
-    Plain,
-    /// Fused attention of the first generation, vector ops one by one, communication overlapped (PyTorch FSDP run eagerly).
-    Eager,
-    /// Fused attention and vector ops; communication overlaps with compute.
-    Fused,
+pub enum Trained {
+    /// All of them.
+    #[default]
+    All,
+    /// Low-rank adapters of this rank on attention's projections; the model's own weights are frozen.
+    Adapters(u64),
 }
 
 /// What is trained, and how.
@@ -28,13 +29,30 @@ pub struct TrainAsk<'a> {
     /// Tokens per sequence.
     pub sequence: u64,
     /// Libraries.
-    pub kernels: Kernels,
+    pub framework: Framework,
+    /// Which weights are trained.
+    pub trained: Trained,
 }
 
 impl<'a> TrainAsk<'a> {
     /// With today's libraries and 16-bit gradients.
     pub fn new(model: &'a Model, precision: Precision, global_batch: u64, sequence: u64) -> Self {
-        Self { model, precision, gradient: DataType::Bf16, global_batch, sequence, kernels: Kernels::Fused }
+        Self { model, precision, gradient: DataType::Bf16, global_batch, sequence, framework: Framework::today(), trained: Trained::All }
+    }
+
+    /// The same job run by another library, which may sum gradients of bfloat16 weights in 32 bits.
+    pub fn of(self, framework: Framework) -> Self {
+        let wide = framework.wide_sums && self.precision.weights == DataType::Bf16;
+        let gradient = if wide { DataType::Fp32 } else { self.precision.residual };
+        Self { framework, gradient, ..self }
+    }
+
+    /// Parameters with gradient and optimiser state over all parameters.
+    pub fn trained_share(&self) -> f64 {
+        match self.trained {
+            Trained::All => 1.0,
+            Trained::Adapters(rank) => self.model.adapter_parameters(rank) as f64 / (self.model.parameters().total() as f64).max(1.0),
+        }
     }
 
     /// Tokens per step.

@@ -1,5 +1,6 @@
 //! Constants of training: bytes of state and activations, overlap of communication, costs that grow with the job.
 
+use tetra_chip::{Chip, OpCost};
 use tetra_quantity::{Bytes, DataError, JoulesPerByte, Seconds, Tables};
 
 /// Constants of a training step.
@@ -17,12 +18,14 @@ pub struct TrainConstants {
     pub reserved_bytes: f64,
     /// Allocated over asked bytes of activations.
     pub fragmentation: f64,
-    /// Time of an op in a training run over its time alone: clocks under sustained load, memory traffic of neighbours.
-    pub sustained: f64,
-    /// Time of vector ops run one by one, over fused ones that read and write once.
-    pub eager_vector: f64,
+    /// Leakage and clocks of a chip that is hot from a long run, as a share of its power cap: what is left for products is less than in a short bench.
+    pub hot_static_fraction: f64,
     /// Operations per byte of scratchpad traffic of the first generation of fused attention.
     pub eager_attention_flop_per_byte: f64,
+    /// The same of the second generation.
+    pub second_attention_flop_per_byte: f64,
+    /// Time of the first generation's backward pass over that of as many operations forward.
+    pub eager_attention_backward: f64,
     /// Time of fused attention's backward pass over that of as many operations forward.
     pub attention_backward: f64,
     /// Share of tensor- and context-parallel communication that is exposed when libraries overlap it.
@@ -37,11 +40,15 @@ pub struct TrainConstants {
     pub data_exposed: f64,
     /// Share of gather and scatter of fully sharded state that is exposed.
     pub sharded_exposed: f64,
+    /// Share of any exchange that is exposed where a compiler places it ahead of time.
+    pub compiled_exposed: f64,
+    /// Chips over which state is split at most; beyond them it is repeated. Not a number of the tables: the domain, where one program drives it.
+    pub sharded_over: u64,
     /// Slowing of compute per second of communication hidden behind it.
     pub interference: f64,
     /// Host time per op when nothing is captured in a graph.
     pub dispatch_s: f64,
-    /// Slowing per doubling of chips beyond one scale-up domain of eight.
+    /// Slowing per doubling of replicas: a step ends with the slowest. Chips that one program drives in step count as one.
     pub jitter: f64,
     /// Load of the fullest expert-parallel rank over the mean.
     pub expert_imbalance: f64,
@@ -53,7 +60,36 @@ pub struct TrainConstants {
     pub scale_out_joules_per_byte: f64,
 }
 
+/// Whether one program drives all chips of a domain and a compiler places every transfer ahead of time: the memory that cores share is addressed, not a cache.
+pub(crate) fn compiled(chip: &Chip) -> bool {
+    !chip.memory.global_is_cache
+}
+
 impl TrainConstants {
+    /// The same for a chip: where a compiler places transfers, it exposes one share of all of them, and state is split inside a domain only.
+    pub(crate) fn on(&self, chip: &Chip) -> Self {
+        if !compiled(chip) {
+            return *self;
+        }
+        let exposed = self.compiled_exposed;
+        Self {
+            tensor_exposed: exposed,
+            data_exposed: exposed,
+            sharded_exposed: exposed,
+            pipeline_exposed: exposed,
+            sharded_over: chip.links.scale_up_domain.max(1),
+            ..*self
+        }
+    }
+
+    /// Time of an op in a long run: its power must fit what a hot chip leaves. Energy falls with the square of the clock, time grows with its inverse.
+    pub fn long_run(&self, cost: &OpCost, chip: &Chip) -> f64 {
+        let time = cost.time.value();
+        let budget = chip.power.cap.value() * (1.0 - self.hot_static_fraction).max(f64::EPSILON);
+        let power = cost.energy.value() / time.max(f64::MIN_POSITIVE);
+        time * (power / budget).max(1.0).sqrt()
+    }
+
     /// Reads them from the data tables.
     ///
     /// # Errors
@@ -68,9 +104,10 @@ impl TrainConstants {
             logit_bytes: bytes("training_state", "logit")?,
             reserved_bytes: t.quantity::<Bytes>("training_memory", "reserved")?.value(),
             fragmentation: share("training_memory", "fragmentation")?,
-            sustained: share("training_kernels", "sustained")?,
-            eager_vector: share("training_kernels", "eager_vector")?,
+            hot_static_fraction: share("training_kernels", "hot_static")?,
             eager_attention_flop_per_byte: t.number("training_kernels", "eager_attention", "FLOP/B")?,
+            second_attention_flop_per_byte: t.number("training_kernels", "second_attention", "FLOP/B")?,
+            eager_attention_backward: share("training_kernels", "eager_attention_backward")?,
             attention_backward: share("training_kernels", "attention_backward")?,
             tensor_exposed: share("training_overlap", "tensor_exposed")?,
             pipeline_exposed: share("training_overlap", "pipeline_exposed")?,
@@ -78,6 +115,8 @@ impl TrainConstants {
             expert_overlapped: share("training_overlap", "expert_overlapped")?,
             data_exposed: share("training_overlap", "data_exposed")?,
             sharded_exposed: share("training_overlap", "sharded_exposed")?,
+            sharded_over: u64::MAX,
+            compiled_exposed: share("training_overlap", "compiled_exposed")?,
             interference: share("training_overlap", "interference")?,
             dispatch_s: t.quantity::<Seconds>("training_host", "dispatch")?.value(),
             jitter: share("training_scale", "jitter")?,

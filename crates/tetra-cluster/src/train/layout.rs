@@ -24,8 +24,73 @@ pub enum StateSharding {
     None,
     /// Optimiser state is split (ZeRO-1).
     Optimizer,
+    /// Optimiser state and gradients are split (ZeRO-2).
+    Gradients,
     /// Optimiser state, gradients and weights are split (ZeRO-3, FSDP).
     Full,
+}
+
+/// Order in which a stage runs its microbatches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
+pub enum Schedule {
+    /// One forward, one backward; interleaved when a stage has several chunks (Megatron-LM).
+    #[default]
+    #[serde(rename = "1f1b")]
+    OneForwardOneBackward,
+    /// Weight gradients are held back to fill the end, with the memory of 1F1B.
+    #[serde(rename = "zb-h1")]
+    ZeroBubbleH1,
+    /// The same with twice the microbatches in flight: no bubble where all passes take equally long.
+    #[serde(rename = "zb-h2")]
+    ZeroBubbleH2,
+    /// Two chunks per stage, there and back: no bubble with the memory of 1F1B, twice the transfers.
+    #[serde(rename = "zb-v")]
+    ZeroBubbleV,
+    /// Microbatches enter at both ends; weights are held twice, exchange of experts runs beside the other direction's compute (DeepSeek-V3).
+    #[serde(rename = "dualpipe")]
+    DualPipe,
+}
+
+impl Schedule {
+    /// All schedules.
+    pub const ALL: [Self; 5] = [Self::OneForwardOneBackward, Self::ZeroBubbleH1, Self::ZeroBubbleH2, Self::ZeroBubbleV, Self::DualPipe];
+
+    /// Name, as in files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneForwardOneBackward => "1f1b",
+            Self::ZeroBubbleH1 => "zb-h1",
+            Self::ZeroBubbleH2 => "zb-h2",
+            Self::ZeroBubbleV => "zb-v",
+            Self::DualPipe => "dualpipe",
+        }
+    }
+
+    /// The schedule of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// What lies in the host's memory and is fetched when needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
+pub struct Offload {
+    /// Weights and their gradients.
+    pub weights: bool,
+    /// Activations of microbatches in flight.
+    pub activations: bool,
+    /// Optimiser state.
+    pub optimizer: bool,
+}
+
+impl Offload {
+    /// Nothing.
+    pub const NONE: Self = Self { weights: false, activations: false, optimizer: false };
+
+    /// Whether every microbatch copies from and to the host.
+    pub const fn moves(self) -> bool {
+        self.weights || self.activations
+    }
 }
 
 /// A layout of one training job.
@@ -51,6 +116,10 @@ pub struct Layout {
     pub sequence_parallel: bool,
     /// How state is spread.
     pub sharding: StateSharding,
+    /// Order of microbatches.
+    pub schedule: Schedule,
+    /// What lies in the host's memory.
+    pub offload: Offload,
 }
 
 impl Layout {
@@ -66,6 +135,8 @@ impl Layout {
         recompute: Recompute::None,
         sequence_parallel: false,
         sharding: StateSharding::Optimizer,
+        schedule: Schedule::OneForwardOneBackward,
+        offload: Offload::NONE,
     };
 
     /// Chips of the job.
@@ -76,6 +147,29 @@ impl Layout {
     /// Chips of one replica.
     pub fn model_chips(&self) -> u64 {
         self.tensor_parallel.saturating_mul(self.context_parallel).saturating_mul(self.pipeline_parallel)
+    }
+
+    /// What the schedule asks and the layout has not: the knob, and in words.
+    pub fn unordered(&self, global_batch: u64) -> Option<(&'static str, &'static str)> {
+        let (p, v) = (self.pipeline_parallel, self.virtual_stages);
+        let m = self.microbatches(global_batch);
+        let rules: &[(bool, &'static str, &'static str)] = match self.schedule {
+            Schedule::OneForwardOneBackward => &[],
+            Schedule::ZeroBubbleH1 | Schedule::ZeroBubbleH2 => {
+                &[(p > 1, "pipeline_parallel", "2 stages or more"), (v == 1, "virtual_stages", "1 chunk per stage")]
+            }
+            Schedule::ZeroBubbleV => &[(p > 1, "pipeline_parallel", "2 stages or more"), (v == 2, "virtual_stages", "2 chunks per stage")],
+            Schedule::DualPipe => &[
+                (p > 1 && p.is_multiple_of(2), "pipeline_parallel", "an even number of stages"),
+                (v == 1, "virtual_stages", "1 chunk per stage"),
+                (
+                    m.is_multiple_of(2) && m >= p.saturating_mul(2),
+                    "micro_batch",
+                    "an even number of microbatches, two for each stage or more",
+                ),
+            ],
+        };
+        rules.iter().find(|rule| !rule.0).map(|rule| (rule.1, rule.2))
     }
 
     /// Microbatches per replica and step, rounded up.

@@ -6,14 +6,17 @@
 //! unfused attention adds `5·a·s` per token. Recomputing the core drops the last, recomputing all keeps the layer's input and one layer's working set. A stage
 //! holds `min(m, p)` microbatches, with `v` chunks `p·(1 + (p-1)/(p·v))` (same source, 4.2.3).
 //!
-//! Leaves out: off-loading to host memory, allocator behaviour beyond one factor.
+//! A library that adds gradients by a pass of its own keeps a 16-bit one beside its 32-bit sum; some keep buffers for exchange ([`Framework`](crate::train::framework::Framework)).
+//!
+//! Leaves out: allocator behaviour beyond one factor, slowing where memory is nearly full.
 
 use tetra_quantity::Bytes;
-use tetra_workload::{Attention, FeedForward, Layer};
+use tetra_workload::{Attention, DataType, FeedForward, Layer};
 
-use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::ask::{TrainAsk, Trained};
 use crate::train::constants::TrainConstants;
-use crate::train::layout::{Layout, Recompute, StateSharding};
+use crate::train::framework::AttentionKernels;
+use crate::train::layout::{Layout, Offload, Recompute, StateSharding};
 
 /// Bytes on the fullest chip.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
@@ -30,12 +33,37 @@ pub struct TrainMemory {
     pub logits: Bytes,
     /// Runtime and buffers.
     pub reserved: Bytes,
+    /// What lies in the host's memory, not part of the sum.
+    pub host: Bytes,
 }
 
 impl TrainMemory {
     /// All of it.
     pub fn total(&self) -> Bytes {
         self.state() + self.activations + self.logits + self.reserved
+    }
+
+    /// What lies in the host's memory goes; of weights, gradients and activations two layers stay: the one that is computed and the one that moves.
+    pub(crate) fn offloaded(mut self, offload: Offload, holds: &StageHolds, ask: &TrainAsk<'_>) -> Self {
+        let layers = |bytes: f64| 2.0 * bytes * holds.largest_layer;
+        let mut host = Bytes::ZERO;
+        let mut take = |from: &mut Bytes, stays: f64| {
+            let stays = Bytes(stays.min(from.value()));
+            host += *from - stays;
+            *from = stays;
+        };
+        if offload.optimizer {
+            take(&mut self.optimizer, 0.0);
+        }
+        if offload.weights {
+            take(&mut self.weights, layers(ask.precision.residual.bytes()));
+            take(&mut self.gradients, layers(ask.gradient.bytes() * holds.trained));
+        }
+        if offload.activations {
+            take(&mut self.activations, 2.0 * holds.layer);
+        }
+        self.host = host;
+        self
     }
 
     /// Weights, gradients and optimiser state.
@@ -63,16 +91,28 @@ impl Kept {
         let t = layout.tensor_parallel.max(1) as f64;
         let whole = if layout.sequence_parallel { t } else { 1.0 };
         let h = ask.model.hidden as f64;
-        let masks = if ask.kernels == Kernels::Plain { 2.0 * h } else { 0.0 };
+        let masks = if ask.framework.attention == AttentionKernels::Unfused { 2.0 * h } else { 0.0 };
         let (heads, split) = attention_elements(&layer.attention);
         let (inner_wide, inner_multiplied) = feed_forward_elements(&layer.feed_forward, h, layout);
         // Inputs of both norms stay wide; inputs of matrix products are kept as multiplied; heads and inner widths are split.
         let multiplied = ask.precision.activations.bytes().min(wide);
-        let full_width = (2.0 * wide + 2.0 * multiplied) * h + masks;
+        // A frozen product needs no input for its backward pass; that of QKV feeds an adapter.
+        let (inputs, inner_multiplied) = if ask.trained == Trained::All { (2.0, inner_multiplied) } else { (1.0, 0.0) };
+        let full_width = (2.0 * wide + inputs * multiplied) * h + masks;
         let split_width = wide * (split / t + inner_wide) + multiplied * inner_multiplied;
         let without_core = tokens * (full_width / whole + split_width);
-        let scores = if ask.kernels == Kernels::Plain { (2.0 * wide + 1.0) * heads * ask.sequence as f64 / t } else { 0.0 };
-        Self { all: without_core + tokens * scores, without_core, input: tokens * wide * h / whole }
+        let scores =
+            if ask.framework.attention == AttentionKernels::Unfused { (2.0 * wide + 1.0) * heads * ask.sequence as f64 / t } else { 0.0 };
+        let (all, input) = (without_core + tokens * scores, tokens * wide * h / whole);
+        // Eager libraries recompute every other layer or product.
+        let without_core = if ask.framework.every_other { 0.5 * (without_core + input) } else { without_core };
+        Self { all, without_core, input }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self, times: f64) {
+        self.all += times * other.all;
+        self.without_core += times * other.without_core;
+        self.input += times * other.input;
     }
 
     pub(crate) fn with(&self, recompute: Recompute) -> f64 {
@@ -123,53 +163,66 @@ pub(crate) struct StageHolds {
     pub(crate) largest_layer: f64,
     /// Kept bytes of one microbatch in all its layers.
     pub(crate) kept: f64,
+    /// Kept bytes of one microbatch in the fullest layer, nothing recomputed.
+    pub(crate) layer: f64,
     /// Working set of one layer that is recomputed.
     pub(crate) working: f64,
     /// Microbatches in flight.
     pub(crate) in_flight: f64,
     /// Whether the head is here.
     pub(crate) head: bool,
+    /// Copies of each weight in one replica's pipeline.
+    pub(crate) copies: u64,
+    /// Share of the parameters that is trained.
+    pub(crate) trained: f64,
 }
 
-/// Microbatches whose activations the first stage keeps.
-pub(crate) fn in_flight(layout: &Layout, microbatches: f64, stage: u64) -> f64 {
-    let (p, v) = (layout.pipeline_parallel.max(1) as f64, layout.virtual_stages.max(1) as f64);
-    let behind = p - (stage as f64).min(p - 1.0);
-    let most = if layout.virtual_stages > 1 { behind + (p - 1.0) / v } else { behind };
-    most.min(microbatches.ceil().max(1.0))
+/// Bytes of a frozen weight, kept as it is multiplied: arrays take narrow formats along rows only, so that those are kept once for each pass.
+fn frozen_bytes(format: DataType) -> f64 {
+    let copies = if format.sixteenth_bits() < DataType::Bf16.sixteenth_bits() { 2.0 } else { 1.0 };
+    copies * format.bytes()
+}
+
+/// Chips that share the state of one dense parameter, and of one of an expert; at most `most` chips share at all.
+fn shared_by(layout: &Layout, copies: u64, most: u64) -> (f64, f64) {
+    let over = (most / layout.tensor_parallel.saturating_mul(layout.pipeline_parallel).max(1)).max(1);
+    let replicas = layout.data_parallel.saturating_mul(layout.context_parallel).clamp(1, over).saturating_mul(copies) as f64;
+    // An expert lives on `expert × expert_tensor` chips, so fewer replicas of it exist.
+    let of_expert = (replicas * layout.tensor_parallel.max(1) as f64 / layout.expert_parallel.max(1) as f64).max(1.0);
+    (replicas, if layout.expert_parallel > 1 { of_expert } else { replicas })
 }
 
 /// Memory of one stage.
 pub(crate) fn of_stage(holds: &StageHolds, ask: &TrainAsk<'_>, layout: &Layout, constants: &TrainConstants) -> TrainMemory {
-    let replicas = layout.data_parallel.saturating_mul(layout.context_parallel).max(1) as f64;
-    let tensor_replicas = replicas * layout.tensor_parallel.max(1) as f64;
-    // An expert lives on `expert × expert_tensor` chips, so fewer replicas of it exist.
-    let expert_replicas = (tensor_replicas / (layout.expert_parallel.max(1) as f64)).max(1.0);
-    let experts_over = if layout.expert_parallel > 1 { expert_replicas } else { replicas };
-    let sharded = |dense: f64, expert: f64| dense / replicas + expert / experts_over;
+    let (replicas, experts_over) = shared_by(layout, holds.copies.max(1), constants.sharded_over);
     let (dense, expert) = (holds.dense_parameters, holds.expert_parameters);
-    let whole = dense + expert;
-    let wide = ask.precision.residual.bytes();
-    let gradient = ask.gradient.bytes();
+    let (whole, shard) = (dense + expert, dense / replicas + expert / experts_over);
+    let share = holds.trained;
+    let wide = if ask.trained == Trained::All { ask.precision.residual.bytes() } else { frozen_bytes(ask.precision.weights) };
+    // A gradient of its own lies beside its wider sum where the product does not add it.
+    let beside = if !ask.framework.adds_gradients && ask.gradient.bytes() > wide { wide } else { 0.0 };
+    let (gradient, optimizer_bytes) = ((ask.gradient.bytes() + beside) * share, constants.optimizer_bytes * share);
     let (weights, gradients, optimizer) = match layout.sharding {
-        StateSharding::None => (wide * whole, gradient * whole, constants.optimizer_bytes * whole),
-        StateSharding::Optimizer => (wide * whole, gradient * whole, constants.optimizer_bytes * sharded(dense, expert)),
+        StateSharding::None => (wide * whole, gradient * whole, optimizer_bytes * whole),
+        StateSharding::Optimizer => (wide * whole, gradient * whole, optimizer_bytes * shard),
+        StateSharding::Gradients => (wide * whole, gradient * shard, optimizer_bytes * shard),
         StateSharding::Full => {
-            let shard = sharded(dense, expert);
-            (2.0 * wide * holds.largest_layer, gradient * shard, constants.optimizer_bytes * shard)
+            let frozen = if ask.trained == Trained::All { 0.0 } else { wide * shard };
+            (2.0 * wide * holds.largest_layer + frozen, gradient * shard, optimizer_bytes * shard)
         }
     };
     let tokens = layout.micro_batch as f64 * ask.sequence as f64 / layout.context_parallel.max(1) as f64;
     let vocabulary = ask.model.vocabulary as f64 / layout.tensor_parallel.max(1) as f64;
     let logits = if holds.head { constants.logit_bytes * tokens * vocabulary } else { 0.0 };
-    let activations = holds.kept * holds.in_flight + holds.working;
+    let activations = (holds.kept * holds.in_flight + holds.working) * constants.fragmentation;
     TrainMemory {
         weights: Bytes(weights),
         gradients: Bytes(gradients),
         optimizer: Bytes(optimizer),
-        activations: Bytes(activations * constants.fragmentation),
+        activations: Bytes(activations),
         logits: Bytes(logits),
-        reserved: Bytes(constants.reserved_bytes),
+        reserved: Bytes(constants.reserved_bytes + ask.framework.buffers as f64),
+        host: Bytes::ZERO,
     }
 }
 

@@ -33,6 +33,16 @@ pub enum TrainMisfit {
         /// Layers there.
         layers: u64,
     },
+    /// The schedule cannot order the microbatches.
+    #[error("schedule {schedule} needs {need}: change {knob} or the schedule")]
+    Schedule {
+        /// Asked schedule.
+        schedule: &'static str,
+        /// What it needs.
+        need: &'static str,
+        /// Where to set that.
+        knob: &'static str,
+    },
     /// The fullest chip holds less than is needed.
     #[error(
         "the fullest chip needs {need} (state {state}, activations {activations}), HBM holds {have}: raise tensor_parallel, pipeline_parallel or recompute, or lower micro_batch"
@@ -47,6 +57,12 @@ pub enum TrainMisfit {
         /// There.
         have: Bytes,
     },
+    /// The host's memory holds less than is off-loaded.
+    #[error("the host's memory holds less than the {need} per chip that are off-loaded: off-load less, or raise host_memory")]
+    HostMemory {
+        /// Needed per chip.
+        need: Bytes,
+    },
     /// Chips that must exchange data have no link.
     #[error("the layout makes chips exchange data over a link whose rate is 0: raise scale_up or scale_out, or choose a layout without it")]
     NoLink,
@@ -57,6 +73,14 @@ pub enum TrainMisfit {
         product: u64,
         /// Chips asked.
         chips: u64,
+    },
+    /// The cluster is smaller than the job.
+    #[error("{chips} chips are asked, the cluster has {have}: lower the number of chips or name a larger cluster")]
+    Cluster {
+        /// Chips asked.
+        chips: u64,
+        /// Chips there.
+        have: u64,
     },
     /// No layout of the searched space fits on so many chips.
     #[error("no layout on {chips} chips fits: raise the number of chips, HBM or global_batch")]

@@ -1,21 +1,44 @@
 //! Training: one step of a layout, the best layout of a job, and the step that a row of published measurements timed.
 
 mod ask;
+pub mod change;
 pub(crate) mod constants;
+mod converge;
+mod diffusion;
+mod frame;
+mod framework;
+mod front;
+pub mod import;
 mod layout;
 mod memory;
 pub(crate) mod misfit;
 mod piece;
+pub mod pipeline;
+pub mod report;
 mod row;
+pub mod schedule;
 mod search;
+mod seek;
+mod space;
+mod split;
 mod stage;
+mod stated;
+mod stated_text;
 mod step;
+mod why;
 
-pub use ask::{Kernels, TrainAsk};
+pub use ask::{TrainAsk, Trained};
 pub use constants::{RowDefaults, TrainConstants};
-pub use layout::{Layout, Recompute, StateSharding};
+pub use converge::{Blocks, Convergence, TargetRun, TokenRun, forward_time, run_of_tokens, run_to_target};
+pub use diffusion::{DiffusionStep, diffusion_step};
+pub use framework::{AttentionKernels, Framework, RowSigns};
+pub use layout::{Layout, Offload, Recompute, Schedule, StateSharding};
 pub use memory::{TrainMemory, checkpoint_bytes};
 pub use misfit::{Fit, TrainMisfit};
 pub use row::{TrainMetric, TrainPrediction, TrainRow, predict, shape};
-pub use search::{SearchLimits, Searcher, TrainFound, TrainRun, layouts};
-pub use step::{TrainBreakdown, TrainStep, model_flop, peak_flop_per_second, step, step_unbound};
+pub use search::{SearchLimits, Searcher, TrainRun};
+pub use seek::{PlansCut, TrainFound};
+pub use space::PlanSpace;
+pub use stated::{Stated, StatedStep};
+pub use step::{TrainBreakdown, TrainStep, forward_flop, model_flop, peak_flop_per_second, step, step_unbound};
+pub use why::WhyNot;

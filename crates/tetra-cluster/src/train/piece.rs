@@ -1,22 +1,24 @@
 //! Cost of one microbatch in one layer, in the embedding and in the head, on one chip of its group: sums over the ops of the graph, split so
 //! that any pipeline, replica count and recomputation can be priced from them without touching an op again.
 //!
-//! Unfused attention runs as products of scores and values with softmax and dropout between them; its backward pass as four products.
+//! Unfused attention runs as products of scores and values with softmax and dropout between them; its backward pass as four products. Recomputation repeats the forward pass;
+//! libraries whose checkpoints stop early leave out what follows the last product's input. An op takes the time of a hot chip ([`TrainConstants::long_run`]).
 
 use tetra_chip::{Chip, OpTimer};
 use tetra_workload::{
-    AttentionOp, Collective, CollectiveKind, FeedForward, Gemm, Graph, Model, Node, Op, ParallelGroup, Pass, VectorKind, VectorOp, Work,
-    graph,
+    AttentionOp, Collective, CollectiveKind, DataType, FeedForward, Gemm, Graph, Model, Node, Op, ParallelGroup, Pass, Routing, VectorKind,
+    VectorOp, Work, graph, prediction,
 };
 
 use crate::collective::{Span, expert_exchange, time_over};
 use crate::network::Network;
-use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::ask::{TrainAsk, Trained};
 use crate::train::constants::TrainConstants;
+use crate::train::framework::{AttentionKernels, Framework};
 use crate::train::layout::Layout;
 use crate::train::memory::Kept;
 use crate::train::misfit::Fit;
-use crate::train::step::JobCount;
+use crate::train::split::Depth;
 
 /// What a set of ops takes.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -48,6 +50,11 @@ impl Spent {
         self.flop += times * other.flop;
     }
 
+    /// Time on the device and of all communication.
+    pub(crate) fn all(&self) -> f64 {
+        self.compute() + self.tensor + self.context + self.expert
+    }
+
     /// Time on the device without communication.
     pub(crate) fn compute(&self) -> f64 {
         self.gemm + self.attention + self.vector
@@ -59,13 +66,26 @@ impl Spent {
 pub(crate) struct Passes {
     pub(crate) forward: Spent,
     pub(crate) backward: Spent,
+    /// Of the latter, seconds of compute that give gradients of weights.
+    pub(crate) weight: f64,
+}
+
+impl Passes {
+    fn with(mut self, other: &Self) -> Self {
+        self.forward.add(&other.forward, 1.0);
+        self.backward.add(&other.backward, 1.0);
+        self.weight += other.weight;
+        self
+    }
 }
 
 /// One layer shape.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct LayerPiece {
     pub(crate) passes: Passes,
-    /// The attention core's forward pass alone.
+    /// What full recomputation runs again.
+    pub(crate) again: Spent,
+    /// What selective recomputation runs again.
     pub(crate) core: Spent,
     pub(crate) kept: Kept,
     pub(crate) dense_parameters: f64,
@@ -75,11 +95,8 @@ pub(crate) struct LayerPiece {
 /// All that a microbatch costs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pieces {
-    /// What the job has in common with any layout.
-    pub(crate) count: JobCount,
     pub(crate) layers: Vec<LayerPiece>,
-    /// For each shape, how many of the first `i` layers have it.
-    pub(crate) before: Vec<Vec<u32>>,
+    pub(crate) depth: Depth,
     /// Whether the expert group spans scale-up domains.
     pub(crate) experts_cross: bool,
     pub(crate) embedding: Passes,
@@ -89,11 +106,6 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Layers of the model.
-    pub(crate) fn depth(&self) -> u64 {
-        self.before.first().map_or(0, |b| b.len() as u64 - 1)
-    }
-
     pub(crate) fn of(
         ask: &TrainAsk<'_>,
         chip: &Chip,
@@ -103,19 +115,32 @@ impl Pieces {
         constants: &TrainConstants,
     ) -> Fit<Self> {
         let work = Work::train(layout.micro_batch, ask.sequence);
-        let built = graph(ask.model, &work, &layout.shard(), &ask.precision)?;
+        let mut built = graph(ask.model, &work, &layout.shard(), &ask.precision)?;
+        if let Trained::Adapters(rank) = ask.trained {
+            built.adapt(rank);
+        }
+        let further = prediction(ask.model, &work, &layout.shard(), &ask.precision)?;
         let scratchpads = chip.compute.cores as f64 * chip.memory.local_bytes_per_cycle * chip.compute.clock.value();
-        let mut meter = Meter { timer, network, layout, constants, kernels: ask.kernels, scratchpads, top_k: top_k(ask.model) };
+        let mut meter = Meter {
+            timer,
+            network,
+            layout,
+            constants,
+            framework: ask.framework,
+            chip,
+            scratchpads,
+            top_k: top_k(ask.model),
+            routing: ask.model.routing,
+        };
         let layers = built.layers.iter().enumerate().map(|(i, l)| layer_piece(i, l, &built, ask, &mut meter)).collect();
         Ok(Self {
-            count: JobCount::of(ask),
             layers,
             experts_cross: span_of(ParallelGroup::Expert, layout).inside(network.domain) < layout.expert_parallel,
-            before: counts_before(&built),
+            depth: Depth::of(&built),
             embedding: meter.passes(&built.embedding),
-            head: meter.passes(&built.head),
+            head: meter.passes(&built.head).with(&meter.passes(&further.nodes)),
             embedding_parameters: built.embedding_bytes as f64 / ask.precision.vocabulary.bytes(),
-            head_parameters: built.head_bytes as f64 / ask.precision.vocabulary.bytes(),
+            head_parameters: built.head_bytes as f64 / ask.precision.vocabulary.bytes() + further.parameters as f64,
         })
     }
 }
@@ -128,28 +153,15 @@ fn top_k(model: &Model) -> u64 {
 fn layer_piece(index: usize, shape: &tetra_workload::LayerGraph, built: &Graph, ask: &TrainAsk<'_>, meter: &mut Meter<'_>) -> LayerPiece {
     let first = built.order.iter().position(|&o| usize::from(o) == index).and_then(|i| ask.model.layers.get(i));
     let expert_parameters = shape.expert_parameters as f64;
+    let again = meter.again(&shape.nodes);
     LayerPiece {
         passes: meter.passes(&shape.nodes),
-        core: meter.core(&shape.nodes),
+        again,
+        core: meter.selective(&shape.nodes, &again),
         kept: first.map(|layer| Kept::of(layer, ask, meter.layout)).unwrap_or_default(),
         dense_parameters: shape.parameters as f64 - expert_parameters,
         expert_parameters,
     }
-}
-
-fn counts_before(built: &Graph) -> Vec<Vec<u32>> {
-    let mut before = vec![Vec::with_capacity(built.order.len() + 1); built.layers.len()];
-    let mut counts = vec![0u32; built.layers.len()];
-    for list in &mut before {
-        list.push(0);
-    }
-    for &kind in &built.order {
-        counts[usize::from(kind)] += 1;
-        for (list, &count) in before.iter_mut().zip(&counts) {
-            list.push(count);
-        }
-    }
-    before
 }
 
 /// Adds up ops.
@@ -158,25 +170,51 @@ struct Meter<'a> {
     network: &'a Network,
     layout: &'a Layout,
     constants: &'a TrainConstants,
-    kernels: Kernels,
+    framework: Framework,
+    chip: &'a Chip,
     /// Bytes per second of all scratchpads.
     scratchpads: f64,
     /// Experts per token, 0 without experts.
     top_k: u64,
+    routing: Routing,
 }
 
 impl Meter<'_> {
     fn passes(&mut self, nodes: &[Node]) -> Passes {
         let mut out = Passes::default();
         for node in nodes {
-            let spent = if node.pass == Pass::Forward { &mut out.forward } else { &mut out.backward };
-            self.count(&node.op, spent);
+            let mut spent = Spent::default();
+            self.count(&node.op, &mut spent);
+            match node.pass {
+                Pass::Forward => out.forward.add(&spent, 1.0),
+                _ => out.backward.add(&spent, 1.0),
+            }
+            if node.pass == Pass::BackwardWeight {
+                out.weight += spent.compute();
+            }
         }
         out
     }
 
-    fn core(&mut self, nodes: &[Node]) -> Spent {
+    /// The forward pass; eager libraries stop once the last product has its input back (PyTorch's non-reentrant checkpoints).
+    fn again(&mut self, nodes: &[Node]) -> Spent {
+        let forward: Vec<&Node> = nodes.iter().filter(|n| n.pass == Pass::Forward).collect();
+        let last = forward.iter().rposition(|n| matches!(n.op, Op::Gemm(_) | Op::GroupedGemm(_)));
+        let end = if self.framework.stops_early { last.unwrap_or(forward.len()) } else { forward.len() };
         let mut out = Spent::default();
+        for node in forward.iter().take(end) {
+            self.count(&node.op, &mut out);
+        }
+        out
+    }
+
+    /// The attention core; eager libraries choose every other layer or product instead.
+    fn selective(&mut self, nodes: &[Node], again: &Spent) -> Spent {
+        let mut out = Spent::default();
+        if self.framework.every_other {
+            out.add(again, 0.5);
+            return out;
+        }
         for node in nodes.iter().filter(|n| n.pass == Pass::Forward && matches!(n.op, Op::Attention(_))) {
             self.count(&node.op, &mut out);
         }
@@ -186,12 +224,17 @@ impl Meter<'_> {
     fn count(&mut self, op: &Op, spent: &mut Spent) {
         match op {
             Op::Collective(c) => self.communicate(c, spent),
-            Op::Attention(a) if self.kernels == Kernels::Plain => {
+            Op::Attention(a) if self.framework.attention == AttentionKernels::Unfused => {
                 let mut parts = Spent::default();
                 for part in unfused(a) {
                     self.compute(&part, &mut parts);
                 }
                 spent.add(&Spent { gemm: 0.0, vector: 0.0, attention: parts.gemm + parts.vector, ..parts }, 1.0);
+            }
+            Op::Attention(a) if self.layout.context_parallel > 1 && !a.causal => {
+                for part in ring(a, self.layout.context_parallel) {
+                    self.compute(&part, spent);
+                }
             }
             _ => self.compute(op, spent),
         }
@@ -199,15 +242,12 @@ impl Meter<'_> {
 
     fn compute(&mut self, op: &Op, spent: &mut Spent) {
         let cost = self.timer.cost(op);
-        let seconds = cost.time.value() * self.constants.sustained;
-        let eager = self.kernels == Kernels::Eager;
+        let seconds = self.constants.long_run(&cost, self.chip);
         match op {
             Op::Gemm(_) => spent.gemm += seconds,
             // The group waits for its fullest chip.
             Op::GroupedGemm(_) => spent.gemm += seconds * self.constants.expert_imbalance,
             Op::Attention(a) => spent.attention += self.attention(a, seconds),
-            // The loss is counted pass by pass already.
-            Op::Vector(v) if eager && v.kind != VectorKind::CrossEntropy => spent.vector += seconds * self.constants.eager_vector,
             Op::Vector(_) => spent.vector += seconds,
             Op::Collective(_) => {}
         }
@@ -219,17 +259,19 @@ impl Meter<'_> {
     /// Fused attention: its backward pass, and the first generation, which fed the arrays from the scratchpad.
     fn attention(&self, a: &AttentionOp, seconds: f64) -> f64 {
         let timed = seconds * if a.backward { self.constants.attention_backward } else { 1.0 };
-        if self.kernels != Kernels::Eager {
-            return timed;
-        }
-        timed.max(a.flop() / (self.scratchpads * self.constants.eager_attention_flop_per_byte))
+        let (rate, backward) = match self.framework.attention {
+            AttentionKernels::First => (self.constants.eager_attention_flop_per_byte, self.constants.eager_attention_backward),
+            AttentionKernels::Second => (self.constants.second_attention_flop_per_byte, self.constants.attention_backward),
+            _ => return timed,
+        };
+        timed.max(if a.backward { backward } else { 1.0 } * a.flop() / (self.scratchpads * rate))
     }
 
     fn communicate(&mut self, collective: &Collective, spent: &mut Spent) {
         let span = span_of(collective.group, self.layout);
-        let exchange = collective.kind == CollectiveKind::AllToAll && self.top_k > 0;
+        let exchange = collective.kind == CollectiveKind::AllToAll && self.top_k > 0 && self.routing != Routing::FREE;
         let seconds = if exchange {
-            expert_exchange(collective.bytes, self.top_k, span, self.network).value()
+            expert_exchange(collective.bytes, (self.routing, self.top_k), span, self.network).value()
         } else {
             time_over(collective, span, self.network).value()
         };
@@ -267,6 +309,17 @@ pub(crate) fn link_energy(collective: &Collective, span: Span, network: &Network
     let outside = if inside < span.size as f64 { volume / inside } else { 0.0 };
     let near = if inside > 1.0 { volume } else { 0.0 };
     near * constants.scale_up_joules_per_byte + outside * constants.scale_out_joules_per_byte
+}
+
+/// The kernels that a ring of `ranks` runs instead of one (arXiv 2310.01889, halves of positions paired so that the causal mask is balanced): each round its queries
+/// meet half of a neighbour's keys, and what a round finds is added to the sum of those before, kept in 32 bits.
+fn ring(a: &AttentionOp, ranks: u64) -> Vec<Op> {
+    let round = AttentionOp { kv_len: a.kv_len.div_ceil(ranks), ..*a };
+    let (rows, width) = (a.sequences.saturating_mul(a.q_len), a.heads.saturating_mul(a.d_v));
+    let (new, sum) = (a.a.bytes_of(rows.saturating_mul(width)), DataType::Fp32.bytes_of(rows.saturating_mul(width)));
+    let add = VectorOp { kind: VectorKind::Add, rows, cols: width, read_bytes: new.saturating_add(sum), write_bytes: sum };
+    let rounds = (0..ranks).map(|_| Op::Attention(round));
+    rounds.chain((1..ranks).map(|_| Op::Vector(add))).collect()
 }
 
 /// The ops that unfused attention runs: all pairs, masked afterwards.

@@ -2,16 +2,19 @@
 //!
 //! Rules for what is blank: a shape of which only the parameters are known has `h = 128·L` (`12·L·h² = P`) with heads of 128; key-value heads equal heads; the inner width is `4·h`; an
 //! inner width other than `4·h` belongs to a gated network with RMS norms, rotary positions and the vocabulary of 128,256 such models have, else 51,200; the batch is eight
-//! sequences per stage and replica; without a format, 16-bit floats. Runs in half precision (`fp16`) are those of libraries before fused attention; `amp_…` sums gradients in 32 bits. A 16-bit run that states no tensor,
-//! pipeline or expert parallelism is one of eager libraries that shard all state.
+//! sequences per stage and replica; without a format, 16-bit floats; `amp_…` sums gradients in 32 bits. The library is told by the table's words or by the columns ([`Framework::of_row`]); the words
+//! `FULL_SHARD`, `SHARD_GRAD_OP`, `FSDP2`, `FSDP=0`, `FSDP=1` and `ZeRO-1` to `ZeRO-3` also tell how state is split.
 
 use tetra_chip::{Chip, OpTimer};
+use tetra_quantity::Tokens;
 use tetra_workload::{DataType, DenseShape, Model, Precision};
 
 use crate::constants::ClusterConstants;
 use crate::network::Network;
-use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::ask::{TrainAsk, Trained};
 use crate::train::constants::RowDefaults;
+use crate::train::converge::{Convergence, TargetRun, TokenRun, run_of_tokens, run_to_target};
+use crate::train::framework::{AttentionKernels, Framework, RowSigns};
 use crate::train::layout::{Layout, Recompute, StateSharding};
 use crate::train::misfit::{Fit, TrainMisfit};
 use crate::train::search::{SearchLimits, Searcher, choices, experts, grids};
@@ -31,6 +34,8 @@ pub enum TrainMetric {
     Mfu,
     /// Hardware FLOP utilisation in per cent.
     Hfu,
+    /// Memory of the fullest chip, in GB.
+    PeakMemory,
 }
 
 impl TrainMetric {
@@ -42,6 +47,7 @@ impl TrainMetric {
             "tokens_per_s_per_accel" => Some(Self::TokensPerSecondPerChip),
             "MFU" => Some(Self::Mfu),
             "HFU" => Some(Self::Hfu),
+            "peak_memory" => Some(Self::PeakMemory),
             _ => None,
         }
     }
@@ -94,8 +100,16 @@ pub struct TrainRow<'a> {
     pub chips: Option<u64>,
     /// Network as the table writes it.
     pub network: &'a str,
-    /// Generation of libraries; blank: by the rules above.
-    pub kernels: Option<Kernels>,
+    /// Library; blank: by the rules of [`Framework::of_row`].
+    pub framework: Option<Framework>,
+    /// What the table says of the libraries, in its words.
+    pub libraries: &'a str,
+    /// Which weights are trained.
+    pub trained: Trained,
+    /// Tokens of the whole run.
+    pub tokens: Option<f64>,
+    /// Samples to the target of the run.
+    pub convergence: Option<Convergence>,
 }
 
 /// What a row should measure.
@@ -105,6 +119,10 @@ pub struct TrainPrediction {
     pub step: TrainStep,
     /// Whether some blank columns were filled by search.
     pub searched: bool,
+    /// The run to the target, when one is given.
+    pub target: Option<TargetRun>,
+    /// The run, when its tokens are stated.
+    pub run: Option<TokenRun>,
 }
 
 impl TrainPrediction {
@@ -118,6 +136,7 @@ impl TrainPrediction {
             TrainMetric::TokensPerSecondPerChip => step.tokens_per_second_per_chip,
             TrainMetric::Mfu => 100.0 * step.mfu,
             TrainMetric::Hfu => 100.0 * step.hfu,
+            TrainMetric::PeakMemory => step.memory.total().value() / 1e9,
         }
     }
 }
@@ -128,6 +147,9 @@ impl TrainPrediction {
 /// What is blank and cannot be filled, or why the stated layout cannot run.
 pub fn predict(row: &TrainRow<'_>, chip: &Chip, timer: &dyn OpTimer, constants: &ClusterConstants) -> Fit<TrainPrediction> {
     let defaults = &constants.rows;
+    // A whole run whose chips are not stated has as many as the batch fills.
+    let filled = row.global_batch.filter(|_| row.tokens.is_some()).map(|b| (b / defaults.batch_per_stage.max(1)).max(1));
+    let row = &TrainRow { chips: row.chips.or(filled), ..*row };
     let made;
     let model = match row.model {
         Some(model) => model,
@@ -141,20 +163,19 @@ pub fn predict(row: &TrainRow<'_>, chip: &Chip, timer: &dyn OpTimer, constants: 
     let mut searcher = Searcher::new(ask, chip, timer, &network, constants);
     let candidates = candidates(row, searcher.ask(), network.domain)?;
     let best = best_of(&candidates, &mut searcher)?;
-    Ok(TrainPrediction { step: best, searched: candidates.len() > 1 })
+    let ask = searcher.ask();
+    let target = row.convergence.map(|c| run_to_target(ask, &best, &c));
+    let run = row.tokens.map(|t| run_of_tokens(ask, &best, Tokens(t), &constants.train, &constants.failures));
+    Ok(TrainPrediction { step: best, searched: candidates.len() > 1, target, run })
 }
 
 fn ask_of<'a>(row: &TrainRow<'_>, model: &'a Model, chip: &Chip, defaults: &RowDefaults) -> TrainAsk<'a> {
     let word = row.precision.trim();
     let stated = word.parse::<DataType>().ok();
     let format = stated.unwrap_or(if chip.year < defaults.bf16_from_year { DataType::Fp16 } else { DataType::Bf16 });
-    let whole = [row.tensor_parallel, row.pipeline_parallel, row.expert_parallel].iter().all(|d| *d == Some(1));
-    let kernels = row.kernels.unwrap_or(match format {
-        DataType::Fp16 => Kernels::Plain,
-        DataType::Bf16 if whole => Kernels::Eager,
-        _ => Kernels::Fused,
-    });
-    let gradient = if word.starts_with("amp") { DataType::Fp32 } else { Precision::uniform(format).residual };
+    let framework = row.framework.unwrap_or_else(|| Framework::of_row(row.libraries, &signs(row, format), chip, defaults.bf16_from_year));
+    let wide = word.starts_with("amp") || (framework.wide_sums && format == DataType::Bf16);
+    let gradient = if wide { DataType::Fp32 } else { Precision::uniform(format).residual };
     let sequence = row.sequence.unwrap_or(defaults.sequence).max(1);
     let replicas = row.data_parallel.or_else(|| data_of(row)).or(row.chips).unwrap_or(1);
     let stages = row.pipeline_parallel.unwrap_or(1);
@@ -165,8 +186,37 @@ fn ask_of<'a>(row: &TrainRow<'_>, model: &'a Model, chip: &Chip, defaults: &RowD
         gradient,
         global_batch: row.global_batch.unwrap_or(batch).max(1),
         sequence,
-        kernels,
+        framework,
+        trained: row.trained,
     }
+}
+
+/// What of the columns tells the library.
+fn signs(row: &TrainRow<'_>, format: DataType) -> RowSigns {
+    RowSigns {
+        format,
+        tensor_split: row.tensor_parallel.is_some_and(|t| t > 1),
+        unsplit: [row.tensor_parallel, row.pipeline_parallel, row.expert_parallel].iter().all(|d| *d == Some(1))
+            && row.context_parallel.unwrap_or(1) == 1,
+        autocast: row.precision.trim().starts_with("amp"),
+        sequence_parallel: row.sequence_parallel == Some(true),
+        recompute: row.recompute,
+    }
+}
+
+/// How state is split, where the table says it.
+fn stated_sharding(words: &str) -> Option<StateSharding> {
+    const WORDS: [(&str, StateSharding); 8] = [
+        ("SHARD_GRAD_OP", StateSharding::Gradients),
+        ("FULL_SHARD", StateSharding::Full),
+        ("FSDP2", StateSharding::Full),
+        ("FSDP=1", StateSharding::Full),
+        ("FSDP=0", StateSharding::Optimizer),
+        ("ZeRO-1", StateSharding::Optimizer),
+        ("ZeRO-2", StateSharding::Gradients),
+        ("ZeRO-3", StateSharding::Full),
+    ];
+    WORDS.iter().find(|(w, _)| words.contains(w)).map(|(_, s)| *s)
 }
 
 fn data_of(row: &TrainRow<'_>) -> Option<u64> {
@@ -200,7 +250,7 @@ fn candidates(row: &TrainRow<'_>, ask: &TrainAsk<'_>, domain: u64) -> Fit<Vec<La
 }
 
 /// The fastest candidate that fits; where none fits, the one that needs least memory (`fits` tells): the run of a table did take place.
-fn best_of(candidates: &[Layout], searcher: &mut Searcher<'_>) -> Fit<TrainStep> {
+pub(crate) fn best_of(candidates: &[Layout], searcher: &mut Searcher<'_>) -> Fit<TrainStep> {
     let mut best: Option<TrainStep> = None;
     let mut misfit = TrainMisfit::Blank("layout");
     for layout in candidates {
@@ -231,13 +281,9 @@ fn on_grid(row: &TrainRow<'_>, grid: [u64; 4], ask: &TrainAsk<'_>) -> Vec<Layout
         Some(m) => vec![m],
         None => (1..=MICRO_BATCH_MAX).filter(|m| per_replica.is_multiple_of(*m)).collect(),
     };
-    let sequence_parallel = tensor > 1 && row.sequence_parallel.unwrap_or(ask.kernels != Kernels::Plain);
-    let shardings: &[StateSharding] = match ask.kernels {
-        Kernels::Eager => &[StateSharding::Full],
-        Kernels::Fused if pipeline == 1 => &[StateSharding::Optimizer, StateSharding::Full],
-        _ => &[StateSharding::Optimizer],
-    };
-    let recomputes = row.recompute.map_or(choices(ask.kernels, sequence_parallel).to_vec(), |r| vec![r]);
+    let sequence_parallel = tensor > 1 && row.sequence_parallel.unwrap_or(ask.framework.attention != AttentionKernels::Unfused);
+    let shardings = shardings(row, ask, pipeline);
+    let recomputes = row.recompute.map_or(choices(ask.framework, sequence_parallel).to_vec(), |r| vec![r]);
     let group = tensor.saturating_mul(data).saturating_mul(context);
     let experts = match row.expert_parallel {
         Some(e) => vec![e],
@@ -261,6 +307,18 @@ fn on_grid(row: &TrainRow<'_>, grid: [u64; 4], ask: &TrainAsk<'_>) -> Vec<Layout
         }
     }
     out
+}
+
+/// How state may be spread: as stated, else as the library usually does.
+fn shardings(row: &TrainRow<'_>, ask: &TrainAsk<'_>, pipeline: u64) -> Vec<StateSharding> {
+    let usual = ask.framework.sharding;
+    match stated_sharding(row.libraries) {
+        // In a pipeline weights stay gathered from one microbatch to the next.
+        Some(StateSharding::Full) if pipeline > 1 => vec![StateSharding::Gradients],
+        Some(stated) => vec![stated],
+        None if usual == StateSharding::Optimizer && pipeline == 1 && ask.framework.overlaps => vec![usual, StateSharding::Full],
+        None => vec![usual],
+    }
 }
 
 /// Chunks per stage: as stated, else all that divide the layers, or the layers with embedding and head as two more, while microbatches fill the

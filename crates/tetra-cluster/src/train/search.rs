@@ -1,9 +1,7 @@
-//! Exhaustive search of training layouts on `n` chips, and the smallest `n` that trains in a given time.
+//! Prices layouts of one job on one chip, remembering what they have in common; and the smallest number of chips that trains in a given time.
 //!
-//! Space: every tensor × pipeline × data × context × expert split whose product is `n`, microbatch, recomputation, chunks per stage and state
-//! sharding. Ops are timed once per (tensor, context, expert, microbatch); all else is arithmetic on their sums.
-//!
-//! Leaves out: microbatches that do not divide a replica's batch, tensor groups that span domains.
+//! Ops are timed once per (tensor, context, expert, microbatch, sequence parallel); all else is arithmetic on their sums. Spaces of plans are searched in
+//! [`crate::train::seek`].
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,12 +13,18 @@ use tetra_workload::FeedForward;
 use crate::constants::ClusterConstants;
 use crate::goodput::{Goodput, of_job};
 use crate::network::Network;
-use crate::train::ask::{Kernels, TrainAsk};
-use crate::train::layout::{Layout, Recompute, StateSharding};
+use crate::train::ask::TrainAsk;
+use crate::train::frame::{Frame, Job};
+use crate::train::framework::{AttentionKernels, Framework};
+use crate::train::layout::{Layout, Recompute};
 use crate::train::memory::checkpoint_bytes;
 use crate::train::misfit::{Fit, TrainMisfit};
 use crate::train::piece::Pieces;
-use crate::train::step::{TrainStep, check, model_flop, peak_flop_per_second, step_of_pieces};
+use crate::train::schedule::{self, Picture, Play};
+use crate::train::space::PlanSpace;
+use crate::train::split::Split;
+use crate::train::stage::play_of;
+use crate::train::step::{JobCount, TrainStep, check, microbatches, model_flop, peak_flop_per_second, price, step_of_frame};
 
 /// What the search may try.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -68,17 +72,6 @@ impl SearchLimits {
     };
 }
 
-/// What a search found.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct TrainFound {
-    /// The fastest step that fits.
-    pub best: TrainStep,
-    /// Layouts priced.
-    pub tried: u64,
-    /// Of those, layouts that did not fit the memory.
-    pub too_large: u64,
-}
-
 /// A whole run.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct TrainRun {
@@ -96,26 +89,61 @@ type Key = (u64, u64, u64, u64, bool);
 
 /// Prices layouts of one job on one chip and remembers op sums.
 pub struct Searcher<'a> {
-    ask: TrainAsk<'a>,
-    chip: &'a Chip,
-    timer: &'a dyn OpTimer,
-    network: &'a Network,
-    constants: &'a ClusterConstants,
+    pub(crate) job: Job<'a>,
     /// Parameters of the model, counted once.
     parameters: f64,
     pieces: HashMap<Key, Fit<Rc<Pieces>>, FixedState>,
+    splits: HashMap<(u64, u64), Split, FixedState>,
+    /// The last one.
+    frame: Option<Frame>,
+    count: JobCount,
+}
+
+/// The picture of a step, with its figures in words.
+fn drawn(step: &TrainStep, play: &Play, chip: &Chip, most: usize) -> Option<String> {
+    let played = schedule::play(play)?;
+    let (l, b) = (&step.layout, &step.breakdown);
+    let chunks = if play.chunks > 1 { format!(" of {} chunks", play.chunks) } else { String::new() };
+    let title = format!("{}: {} stages{chunks}, {} microbatches of {}", l.schedule.name(), play.stages, play.microbatches, l.micro_batch);
+    let closed = step.time - b.data - b.optimizer - b.jitter;
+    let words = format!(
+        "{} x {}: passes take {} played, {closed} in closed form; then exchange {} and optimiser {}; with waiting for slow chips {}",
+        l.chips(),
+        chip.name,
+        Seconds(played.time),
+        b.data,
+        b.optimizer,
+        step.time
+    );
+    let after = [b.data.value(), b.optimizer.value()];
+    Some(schedule::svg(&Picture { play, played: &played, title: &title, words: &words, after, most }))
 }
 
 impl<'a> Searcher<'a> {
     /// A searcher that has seen nothing.
     pub fn new(ask: TrainAsk<'a>, chip: &'a Chip, timer: &'a dyn OpTimer, network: &'a Network, constants: &'a ClusterConstants) -> Self {
         let parameters = ask.model.parameters().total() as f64;
-        Self { ask, chip, timer, network, constants, parameters, pieces: HashMap::default() }
+        let job = Job::new(ask, chip, timer, network, constants);
+        Self { job, parameters, pieces: HashMap::default(), splits: HashMap::default(), frame: None, count: JobCount::of(&ask) }
     }
 
     /// What is asked.
     pub fn ask(&self) -> &TrainAsk<'a> {
-        &self.ask
+        &self.job.ask
+    }
+
+    /// The network that joins the chips.
+    pub fn network(&self) -> &'a Network {
+        self.job.network
+    }
+
+    /// No plan that only recomputes or off-loads more than this one is faster.
+    ///
+    /// # Errors
+    /// Why the layout cannot be run on any memory.
+    pub fn bound(&mut self, layout: &Layout) -> Fit<Seconds> {
+        let job = self.job;
+        Ok(Seconds(price(&job, self.frame(layout)?, layout).least))
     }
 
     /// Prices one layout even when its memory does not fit.
@@ -123,17 +151,47 @@ impl<'a> Searcher<'a> {
     /// # Errors
     /// Why the layout cannot be run on any memory.
     pub fn step_unbound(&mut self, layout: &Layout) -> Fit<TrainStep> {
-        check(&self.ask, layout)?;
+        let (job, count) = (self.job, self.count);
+        step_of_frame(&job, self.frame(layout)?, layout, &count)
+    }
+
+    /// The step of a layout as it is played exactly; `None` without a pipeline.
+    ///
+    /// # Errors
+    /// Why the layout cannot be run on any memory.
+    pub fn play(&mut self, layout: &Layout) -> Fit<Option<Play>> {
+        let job = self.job;
+        Ok(play_of(&job, self.frame(layout)?, layout))
+    }
+
+    /// The schedule of a step as a drawing (SVG) of at most `most` tasks; `None` without a pipeline.
+    ///
+    /// # Errors
+    /// Why the layout cannot be run on any memory.
+    pub fn drawing(&mut self, layout: &Layout, most: usize) -> Fit<Option<String>> {
+        let step = self.step_unbound(layout)?;
+        let play = self.play(layout)?;
+        Ok(play.and_then(|play| drawn(&step, &play, self.job.chip, most)))
+    }
+
+    /// The frame of a layout.
+    pub(crate) fn frame(&mut self, layout: &Layout) -> Fit<&Frame> {
+        check(&self.job.ask, layout)?;
+        let known = (Frame::split_of(layout), microbatches(&self.job.ask, layout));
+        if self.frame.as_ref().is_none_or(|f| (f.split, f.microbatches) != known) {
+            let pieces = self.pieces(layout)?;
+            let (p, v) = (layout.pipeline_parallel, layout.virtual_stages);
+            let split = self.splits.entry((p, v)).or_insert_with(|| Split::of(&pieces.depth, p, v));
+            self.frame = Some(Frame::of(&self.job, layout, &pieces, split));
+        }
+        self.frame.as_ref().ok_or(TrainMisfit::Blank("layout"))
+    }
+
+    fn pieces(&mut self, layout: &Layout) -> Fit<Rc<Pieces>> {
         let key = (layout.tensor_parallel, layout.context_parallel, layout.expert_parallel, layout.micro_batch, layout.sequence_parallel);
-        let pieces = match self.pieces.get(&key) {
-            Some(known) => known.clone()?,
-            None => {
-                let made = Pieces::of(&self.ask, self.chip, self.timer, self.network, layout, &self.constants.train).map(Rc::new);
-                self.pieces.insert(key, made.clone());
-                made?
-            }
-        };
-        step_of_pieces(&self.ask, self.chip, self.timer, self.network, layout, self.constants, &pieces)
+        let job = &self.job;
+        let made = || Pieces::of(&job.ask, job.chip, job.timer, job.network, layout, job.train()).map(Rc::new);
+        self.pieces.entry(key).or_insert_with(made).clone()
     }
 
     /// The same; when `recompute` is `Layers`, with as few recomputed layers as the memory allows.
@@ -152,8 +210,8 @@ impl<'a> Searcher<'a> {
         if !full.fits {
             return Ok(full);
         }
-        let (need, least, have) = (none.memory.total().value(), full.memory.total().value(), self.chip.memory.hbm.value());
-        let per_stage = (self.ask.model.layers.len() as u64).div_ceil(layout.pipeline_parallel.max(1));
+        let (need, least, have) = (none.memory.total().value(), full.memory.total().value(), self.job.chip.memory.hbm.value());
+        let per_stage = (self.job.ask.model.layers.len() as u64).div_ceil(layout.pipeline_parallel.max(1));
         let layers = ((need - have) / (need - least).max(1.0) * per_stage as f64).ceil().max(1.0) as u64;
         for recomputed in layers..per_stage.min(layers.saturating_add(2)) {
             let step = self.step_unbound(&Layout { recompute: Recompute::Layers(recomputed), ..*layout })?;
@@ -170,32 +228,14 @@ impl<'a> Searcher<'a> {
     /// Why the layout does not fit.
     pub fn step(&mut self, layout: &Layout) -> Fit<TrainStep> {
         let step = self.step_relieved(layout)?;
-        step.misfit(self.chip).map_or(Ok(step), Err)
-    }
-
-    /// The fastest layout on `chips` chips.
-    ///
-    /// # Errors
-    /// `NoLayout`, or a misfit that all layouts share.
-    pub fn best(&mut self, chips: u64, limits: &SearchLimits) -> Fit<TrainFound> {
-        let (mut best, mut tried, mut too_large): (Option<TrainStep>, u64, u64) = (None, 0, 0);
-        for layout in layouts(&self.ask, chips, self.network.domain, limits) {
-            let Ok(step) = self.step_relieved(&layout) else { continue };
-            tried += 1;
-            if !step.fits {
-                too_large += 1;
-            } else if best.is_none_or(|b| step.time < b.time) {
-                best = Some(step);
-            }
-        }
-        best.map(|best| TrainFound { best, tried, too_large }).ok_or(TrainMisfit::NoLayout { chips })
+        step.misfit(self.job.chip).map_or(Ok(step), Err)
     }
 
     /// Goodput and duration of a run of `tokens` with a given step.
     pub fn run(&self, step: &TrainStep, tokens: Tokens) -> TrainRun {
         let chips = step.layout.chips();
-        let state = checkpoint_bytes(self.parameters, &step.layout, &self.constants.train);
-        let goodput = of_job(chips, state, &self.constants.failures);
+        let state = checkpoint_bytes(self.parameters, &step.layout, &self.job.constants.train);
+        let goodput = of_job(chips, state, &self.job.constants.failures);
         let rate = step.tokens_per_second_per_chip * chips as f64 * goodput.goodput;
         let time = Seconds(tokens.value() / rate.max(f64::MIN_POSITIVE));
         TrainRun { chips, step: *step, goodput, time }
@@ -206,18 +246,19 @@ impl<'a> Searcher<'a> {
     ///
     /// # Errors
     /// `NoSize` when no number of chips up to `most` does.
-    pub fn smallest(&mut self, tokens: Tokens, limit: Seconds, most: u64, limits: &SearchLimits) -> Fit<TrainRun> {
-        let replicas = counts(self.ask.global_batch);
-        let peak = peak_flop_per_second(self.chip, self.ask.precision.weights.mac());
-        let flop = model_flop(self.ask.model, self.ask.global_batch, self.ask.sequence) * tokens.value() / self.ask.tokens().max(1.0);
+    pub fn smallest(&mut self, tokens: Tokens, limit: Seconds, most: u64, space: &PlanSpace) -> Fit<TrainRun> {
+        let replicas = counts(self.job.ask.global_batch);
+        let peak = peak_flop_per_second(self.job.chip, self.job.ask.precision.weights.mac());
+        let flop = model_flop(self.job.ask.model, self.job.ask.global_batch, self.job.ask.sequence) * tokens.value()
+            / self.job.ask.tokens().max(1.0);
         let floor = (flop / (peak * limit.value())).max(1.0);
         let mut found: Option<TrainRun> = None;
-        for [tensor, context, pipeline] in splits(&self.ask, self.network.domain, limits) {
+        for [tensor, context, pipeline] in splits(&self.job.ask, self.job.network.domain, &space.limits) {
             let group = tensor * context * pipeline;
             let bound = found.map_or(most, |f| f.chips.min(most));
             let low = replicas.partition_point(|&d| ((group.saturating_mul(d)) as f64) < floor);
             let high = replicas.partition_point(|&d| group.saturating_mul(d) <= bound);
-            let better = self.fewest_replicas([tensor, pipeline, context], &replicas[low.min(high)..high], (tokens, limit), limits);
+            let better = self.fewest_replicas([tensor, pipeline, context], &replicas[low.min(high)..high], (tokens, limit), space);
             found = match (found, better) {
                 (Some(f), Some(b)) => Some(if (b.chips, b.time.value()) < (f.chips, f.time.value()) { b } else { f }),
                 (f, b) => f.or(b),
@@ -232,17 +273,17 @@ impl<'a> Searcher<'a> {
         [tensor, pipeline, context]: [u64; 3],
         replicas: &[u64],
         (tokens, limit): (Tokens, Seconds),
-        limits: &SearchLimits,
+        space: &PlanSpace,
     ) -> Option<TrainRun> {
         let (mut low, mut high, mut found) = (0, replicas.len(), None);
         while low < high {
             let middle = low + (high - low) / 2;
             let data = replicas[middle];
-            let asked = self.ask.global_batch;
-            self.ask.global_batch = rounded(asked, data, pipeline);
-            let step = self.fastest([tensor, pipeline, data, context], limits);
-            self.ask.global_batch = asked;
-            let run = step.map(|s| self.run(&s, tokens)).filter(|r| r.time <= limit);
+            let asked = self.job.ask.global_batch;
+            self.job.ask.global_batch = rounded(asked, data, pipeline);
+            let step = self.fastest([tensor, pipeline, data, context], space);
+            self.job.ask.global_batch = asked;
+            let run = step.ok().map(|s| self.run(&s, tokens)).filter(|r| r.time <= limit);
             if run.is_some() {
                 (found, high) = (run, middle);
             } else {
@@ -250,20 +291,6 @@ impl<'a> Searcher<'a> {
             }
         }
         found
-    }
-
-    /// The fastest layout that fits with a given tensor, pipeline, data and context degree.
-    fn fastest(&mut self, [tensor, pipeline, data, context]: [u64; 4], limits: &SearchLimits) -> Option<TrainStep> {
-        let mut list = Vec::new();
-        on_grid(&self.ask, [tensor, pipeline, data, context], limits, &mut list);
-        let mut best: Option<TrainStep> = None;
-        for layout in &list {
-            let Ok(step) = self.step_relieved(layout) else { continue };
-            if step.fits && best.is_none_or(|b| step.time < b.time) {
-                best = Some(step);
-            }
-        }
-        best
     }
 }
 
@@ -277,15 +304,6 @@ fn splits(ask: &TrainAsk<'_>, domain: u64, limits: &SearchLimits) -> Vec<[u64; 3
         for context in powers(most_context(ask, limits)) {
             out.extend((1..=limits.pipeline_parallel.min(depth)).filter(stages).map(|p| [tensor, context, p]));
         }
-    }
-    out
-}
-
-/// All layouts of the space on exactly `chips` chips; none beyond 16 million chips.
-pub fn layouts(ask: &TrainAsk<'_>, chips: u64, domain: u64, limits: &SearchLimits) -> Vec<Layout> {
-    let mut out = Vec::new();
-    for grid in grids(ask, chips, domain, limits) {
-        on_grid(ask, grid, limits, &mut out);
     }
     out
 }
@@ -326,19 +344,6 @@ fn rounded(batch: u64, data: u64, pipeline: u64) -> u64 {
     if batch >= round { batch / round * round } else { batch / data * data }
 }
 
-/// All layouts with a given tensor, pipeline, data and context degree.
-fn on_grid(ask: &TrainAsk<'_>, [tensor, pipeline, data, context]: [u64; 4], limits: &SearchLimits, out: &mut Vec<Layout>) {
-    if pipeline > ask.model.layers.len() as u64 || data > ask.global_batch || !ask.global_batch.is_multiple_of(data) {
-        return;
-    }
-    let group = tensor * context * data;
-    for expert in divisors(experts(ask)).into_iter().filter(|&e| e <= limits.expert_parallel && group.is_multiple_of(e)) {
-        if !limits.powers_of_two || expert.is_power_of_two() {
-            inner(ask, [tensor, pipeline, data, context, expert], limits, out);
-        }
-    }
-}
-
 fn most_context(ask: &TrainAsk<'_>, limits: &SearchLimits) -> u64 {
     limits.context_parallel.min(ask.sequence / limits.context_tokens.max(1)).max(1)
 }
@@ -351,46 +356,11 @@ pub(crate) fn experts(ask: &TrainAsk<'_>) -> u64 {
 
 /// Recomputations worth trying; `Layers(0)` stands for as many layers as memory asks. The attention core alone is worth it when its scores go
 /// through memory, and came together with sequence parallelism (arXiv 2205.05198).
-pub(crate) fn choices(kernels: Kernels, sequence_parallel: bool) -> &'static [Recompute] {
-    match kernels {
-        Kernels::Plain if sequence_parallel => &[Recompute::None, Recompute::Selective, Recompute::Full],
-        Kernels::Plain => &[Recompute::None, Recompute::Full],
+pub(crate) fn choices(framework: Framework, sequence_parallel: bool) -> &'static [Recompute] {
+    match framework.attention {
+        AttentionKernels::Unfused if sequence_parallel => &[Recompute::None, Recompute::Selective, Recompute::Full],
+        AttentionKernels::Unfused => &[Recompute::None, Recompute::Full],
         _ => &[Recompute::Layers(0)],
-    }
-}
-
-fn inner(ask: &TrainAsk<'_>, [tensor, pipeline, data, context, expert]: [u64; 5], limits: &SearchLimits, out: &mut Vec<Layout>) {
-    let per_replica = ask.global_batch / data;
-    let depth = ask.model.layers.len() as u64;
-    for micro_batch in (0..u64::BITS).map(|i| 1u64 << i).take_while(|m| *m <= limits.micro_batch).filter(|m| per_replica.is_multiple_of(*m))
-    {
-        for virtual_stages in 1..=limits.virtual_stages.min(depth / pipeline) {
-            let chunks = pipeline * virtual_stages;
-            let even = depth.is_multiple_of(chunks) || (depth + 2).is_multiple_of(chunks);
-            let interleaves = pipeline > 1 && even && (per_replica / micro_batch).is_multiple_of(pipeline);
-            if virtual_stages > 1 && !interleaves {
-                continue;
-            }
-            for &recompute in choices(ask.kernels, tensor > 1) {
-                for sharding in [StateSharding::Optimizer, StateSharding::Full] {
-                    if sharding == StateSharding::Full && (pipeline > 1 || data * context == 1) {
-                        continue;
-                    }
-                    out.push(Layout {
-                        tensor_parallel: tensor,
-                        pipeline_parallel: pipeline,
-                        data_parallel: data,
-                        context_parallel: context,
-                        expert_parallel: expert,
-                        virtual_stages,
-                        micro_batch,
-                        recompute,
-                        sequence_parallel: tensor > 1,
-                        sharding,
-                    });
-                }
-            }
-        }
     }
 }
 

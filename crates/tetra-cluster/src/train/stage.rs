@@ -1,17 +1,15 @@
-//! Stages of a pipeline: which layers each holds, how long a microbatch takes in it, what it keeps in memory.
-//!
-//! Layers that do not divide evenly are spread so that no stage holds two more than another; or, where that is faster, embedding and head take the place of a layer
-//! in the first and the last chunk.
+//! Stages of a pipeline: how long a microbatch takes in each, what each keeps in memory.
 
-use tetra_workload::{Collective, CollectiveKind, ParallelGroup};
+use tetra_quantity::Bytes;
 
-use crate::collective::time_over;
-use crate::network::Network;
-use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::ask::TrainAsk;
 use crate::train::constants::TrainConstants;
-use crate::train::layout::{Layout, Recompute, StateSharding};
-use crate::train::memory::{StageHolds, TrainMemory, in_flight, of_stage};
-use crate::train::piece::{Pieces, Spent, link_energy, span_of};
+use crate::train::frame::{Frame, Job, StageSums};
+use crate::train::layout::{Layout, Offload, Recompute, Schedule};
+use crate::train::memory::{StageHolds, TrainMemory, of_stage};
+use crate::train::piece::Spent;
+use crate::train::pipeline::{Line, Run, in_flight};
+use crate::train::schedule::{ChunkTime, Play};
 
 /// Time of one microbatch in one stage, exposed parts only.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -26,6 +24,7 @@ pub(crate) struct StageTime {
     pub(crate) transfer: f64,
     pub(crate) host: f64,
     pub(crate) interference: f64,
+    pub(crate) offload: f64,
 }
 
 impl StageTime {
@@ -34,187 +33,217 @@ impl StageTime {
     }
 
     pub(crate) fn total(&self) -> f64 {
-        self.compute() + self.tensor + self.context + self.expert + self.transfer + self.host + self.interference
+        self.compute() + self.tensor + self.context + self.expert + self.transfer + self.host + self.interference + self.offload
+    }
+
+    fn mean(&self, other: &Self) -> Self {
+        let mean = |of: fn(&Self) -> f64| 0.5 * (of(self) + of(other));
+        Self {
+            gemm: mean(|t| t.gemm),
+            attention: mean(|t| t.attention),
+            vector: mean(|t| t.vector),
+            recompute: mean(|t| t.recompute),
+            tensor: mean(|t| t.tensor),
+            context: mean(|t| t.context),
+            expert: mean(|t| t.expert),
+            transfer: mean(|t| t.transfer),
+            host: mean(|t| t.host),
+            interference: mean(|t| t.interference),
+            offload: mean(|t| t.offload),
+        }
+    }
+
+    /// The same by passes: half of the transfers each way, what is exposed or waited for in proportion.
+    fn run(&self, stage: &StageSums, transfer: &Transfer) -> Run {
+        let (all, passes) = (stage.once.all().max(f64::MIN_POSITIVE), self.total() - transfer.busy - self.recompute);
+        let forward = passes * stage.ahead / all + 0.5 * transfer.busy;
+        let weight = passes * stage.weight / all;
+        Run { count: stage.stages, forward, input: self.total() - forward - weight, weight }
     }
 }
+
+/// Kinds of stages that are told apart; further ones are taken together.
+const KINDS: usize = 8;
 
 /// All stages.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Pipeline {
+    /// One microbatch in the busiest stage; with layers of both ends on each stage, half of what two take.
     pub(crate) worst: StageTime,
-    /// Sum of the times of all stages.
-    pub(crate) sum: f64,
+    /// Time of the pipeline.
+    pub(crate) time: f64,
     pub(crate) memory: TrainMemory,
-    /// Parameters of the fullest stage.
-    pub(crate) dense_parameters: f64,
-    pub(crate) expert_parameters: f64,
+    /// Optimiser state of the fullest stage, wherever it lies.
+    pub(crate) state: Bytes,
     /// Dynamic energy of one microbatch, mean over chips.
     pub(crate) energy: f64,
 }
 
-/// What a stage holds: counts of each layer shape, ends.
-struct Stage<'a> {
-    counts: &'a [f64],
-    index: u64,
-    first: bool,
-    last: bool,
-}
-
-impl Stage<'_> {
-    /// Share of the stage's layers that `layers` of them make.
-    fn share(&self, layers: u64) -> f64 {
-        let all: f64 = self.counts.iter().sum();
-        if all > 0.0 { (layers as f64 / all).min(1.0) } else { 0.0 }
-    }
-}
-
 impl Pipeline {
-    pub(crate) fn of(
-        ask: &TrainAsk<'_>,
-        network: &Network,
-        layout: &Layout,
-        c: &TrainConstants,
-        pieces: &Pieces,
-        microbatches: f64,
-    ) -> Self {
-        let even = Self::split(ask, network, layout, c, pieces, microbatches, 0);
-        let chunks = layout.pipeline_parallel.saturating_mul(layout.virtual_stages).max(1);
-        if chunks < 2 || pieces.depth().is_multiple_of(chunks) {
-            return even;
-        }
-        let slots = Self::split(ask, network, layout, c, pieces, microbatches, 1);
-        if slots.time(microbatches, layout) < even.time(microbatches, layout) { slots } else { even }
+    /// Time in which the busiest stage has nothing to do.
+    pub(crate) fn bubble(&self, m: f64) -> f64 {
+        (self.time - m * self.worst.total()).max(0.0)
     }
 
-    /// Time of the pipeline.
-    fn time(&self, m: f64, layout: &Layout) -> f64 {
-        m * self.worst.total() + self.bubble(m, layout)
-    }
-
-    /// Time in which the slowest stage has nothing to do.
-    pub(crate) fn bubble(&self, m: f64, layout: &Layout) -> f64 {
-        let (v, t) = (layout.virtual_stages.max(1) as f64, self.worst.total());
-        let busy = m * t;
-        let filled = busy + (self.sum - t) / v;
-        let through = self.sum + (m - 1.0).max(0.0) * t / v;
-        filled.max(through) - busy
-    }
-
-    pub(crate) fn optimizer_parameters(&self, layout: &Layout) -> f64 {
-        let replicas = layout.data_parallel.saturating_mul(layout.context_parallel).max(1) as f64;
-        if layout.sharding == StateSharding::None {
-            return self.dense_parameters + self.expert_parameters;
-        }
-        let expert_replicas = (replicas * layout.tensor_parallel as f64 / layout.expert_parallel.max(1) as f64).max(1.0).min(replicas);
-        self.dense_parameters / replicas + self.expert_parameters / expert_replicas
-    }
-
-    fn split(
-        ask: &TrainAsk<'_>,
-        network: &Network,
-        layout: &Layout,
-        c: &TrainConstants,
-        pieces: &Pieces,
-        microbatches: f64,
-        slots: u64,
-    ) -> Self {
-        let (p, v) = (layout.pipeline_parallel.max(1), layout.virtual_stages.max(1));
-        let transfer = transfer(ask, network, layout, c);
-        let mut out = Self::default();
-        let mut counts = vec![0.0; pieces.layers.len()];
-        let mut last: Option<(Vec<f64>, StageTime, f64)> = None;
-        for stage in 0..p {
-            layers_of(stage, p, v, slots, pieces, &mut counts);
-            let here = Stage { counts: &counts, index: stage, first: stage == 0, last: stage + 1 == p };
-            let same = last.as_ref().filter(|(known, _, _)| !here.first && !here.last && stage > 1 && *known == counts);
-            let (time, energy) = match same {
-                Some((_, time, energy)) => (*time, *energy),
-                None => stage_time(ask, layout, c, pieces, &here, transfer),
-            };
-            out.sum += time.total();
-            out.energy += energy / p as f64;
-            if time.total() > out.worst.total() {
-                out.worst = time;
+    /// The pipeline of a plan.
+    pub(crate) fn of(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Self {
+        let p = layout.pipeline_parallel.max(1) as f64;
+        let transfer = transfer(&job.ask, frame, layout, job.train());
+        let (mut out, mut line, mut most) = (Self::default(), Kinds::default(), 0.0);
+        for stage in &frame.stages {
+            out.hold(job, frame, layout, stage);
+            let (mut time, mut energy) = stage_time(job, layout, frame, stage, &transfer);
+            line.add(time.run(stage, &transfer));
+            if let Some(other) = mirrored(layout, frame, stage) {
+                let (second, joules) = stage_time(job, layout, frame, other, &transfer);
+                (time, energy) = (time.mean(&second), 0.5 * (energy + joules));
             }
-            out.hold(ask, layout, c, pieces, &here, microbatches);
-            last = Some((counts.clone(), time, energy));
+            out.energy += stage.stages * energy / p;
+            let total = time.total();
+            if total > most {
+                (most, out.worst) = (total, time);
+            }
         }
+        out.time = line.time(layout, frame.microbatches, transfer.latency, &out.worst);
         out
     }
 
-    fn hold(&mut self, ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, pieces: &Pieces, stage: &Stage<'_>, m: f64) {
-        // Memory is fullest at one of the ends; stages between them hold no more parameters than the fullest of these.
-        if !(stage.first || stage.last || stage.index == 1) {
-            return;
+    fn hold(&mut self, job: &Job<'_>, frame: &Frame, layout: &Layout, stage: &StageSums) {
+        let holds = StageHolds { trained: job.trained, ..holds(layout, frame, stage) };
+        let memory = of_stage(&holds, &job.ask, layout, job.train());
+        if memory.optimizer > self.state {
+            self.state = memory.optimizer;
         }
-        let holds = holds(layout, pieces, stage, m);
-        let memory = of_stage(&holds, ask, layout, c);
+        let memory = if layout.offload == Offload::NONE { memory } else { memory.offloaded(layout.offload, &holds, &job.ask) };
+        let host = if memory.host > self.memory.host { memory.host } else { self.memory.host };
         if memory.total() > self.memory.total() {
             self.memory = memory;
         }
-        if holds.dense_parameters + holds.expert_parameters > self.dense_parameters + self.expert_parameters {
-            (self.dense_parameters, self.expert_parameters) = (holds.dense_parameters, holds.expert_parameters);
+        self.memory.host = host;
+    }
+}
+
+/// The step of a plan as it is played exactly; `None` without a pipeline.
+pub(crate) fn play_of(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Option<Play> {
+    let (stages, chunks) = (layout.pipeline_parallel as usize, layout.virtual_stages as usize);
+    if stages < 2 {
+        return None;
+    }
+    let transfer = transfer(&job.ask, frame, layout, job.train());
+    let mut each = Vec::with_capacity(stages);
+    for stage in &frame.stages {
+        let (time, _) = stage_time(job, layout, frame, stage, &transfer);
+        let (run, v) = (time.run(stage, &transfer), chunks as f64);
+        let send = 0.5 * transfer.busy / v;
+        let chunk = ChunkTime {
+            forward: run.forward / v - send,
+            again: time.recompute / v,
+            input: (run.input - time.recompute) / v - send,
+            weight: run.weight / v,
+            send,
+        };
+        each.resize(each.len() + stage.stages as usize, chunk);
+    }
+    let folded = layout.schedule == Schedule::ZeroBubbleV;
+    let stage = |k: usize| if folded && k >= stages { 2 * stages - 1 - k } else { k % stages };
+    let times = (0..stages * chunks).filter_map(|k| each.get(stage(k)).copied()).collect();
+    let microbatches = frame.microbatches.ceil() as usize;
+    Some(Play { schedule: layout.schedule, stages, chunks, microbatches, times, latency: transfer.latency, together: 1.0 })
+}
+
+/// The runs of a pipeline's stages.
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    runs: [Run; KINDS],
+    count: usize,
+}
+
+impl Kinds {
+    fn add(&mut self, run: Run) {
+        if self.count < KINDS {
+            self.runs[self.count] = run;
+            self.count += 1;
+            return;
+        }
+        let last = &mut self.runs[KINDS - 1];
+        let (a, b) = (last.count, run.count);
+        let mix = |x: f64, y: f64| (a * x + b * y) / (a + b);
+        *last = Run {
+            count: a + b,
+            forward: mix(last.forward, run.forward),
+            input: mix(last.input, run.input),
+            weight: mix(last.weight, run.weight),
+        };
+    }
+
+    fn time(&self, layout: &Layout, microbatches: f64, latency: f64, worst: &StageTime) -> f64 {
+        if layout.pipeline_parallel < 2 {
+            return microbatches * worst.total();
+        }
+        let runs = &self.runs[..self.count];
+        Line { schedule: layout.schedule, runs, chunks: layout.virtual_stages as f64, microbatches, latency }.time()
+    }
+}
+
+/// The other stage whose layers a stage holds too.
+fn mirrored<'f>(layout: &Layout, frame: &'f Frame, stage: &StageSums) -> Option<&'f StageSums> {
+    if layout.schedule == Schedule::DualPipe { frame.mirrored(stage.index) } else { None }
+}
+
+/// What one stage computes again per microbatch.
+fn again(layout: &Layout, stage: &StageSums) -> Spent {
+    match layout.recompute {
+        Recompute::None => Spent::default(),
+        Recompute::Selective => stage.core,
+        Recompute::Full => stage.forward,
+        Recompute::Layers(n) => {
+            let mut part = Spent::default();
+            part.add(&stage.forward, stage.share(n));
+            part
         }
     }
 }
 
-/// Layers of each shape in the chunks of one stage.
-fn layers_of(stage: u64, p: u64, v: u64, slots: u64, pieces: &Pieces, counts: &mut [f64]) {
-    let (depth, chunks) = (pieces.depth(), p * v);
-    counts.fill(0.0);
-    for chunk in (0..v).map(|j| j * p + stage) {
-        let (from, to) = (boundary(chunk, chunks, depth, slots), boundary(chunk + 1, chunks, depth, slots));
-        for (count, before) in counts.iter_mut().zip(&pieces.before) {
-            *count += f64::from(before[to as usize] - before[from as usize]);
-        }
+/// Time of one microbatch in a stage, and its energy.
+fn stage_time(job: &Job<'_>, layout: &Layout, frame: &Frame, stage: &StageSums, transfer: &Transfer) -> (StageTime, f64) {
+    let c = job.train();
+    let (once, again) = (&stage.once, again(layout, stage));
+    let mut time = exposed(once, &again, &job.ask, layout, c, frame);
+    time.transfer = transfer.busy;
+    if layout.offload.moves() {
+        copy(job, layout, stage, &mut time);
     }
-}
-
-/// First layer of a chunk: `slots` places at each end belong to embedding and head.
-fn boundary(chunk: u64, chunks: u64, depth: u64, slots: u64) -> u64 {
-    let places = depth + 2 * slots;
-    let (each, more) = (places / chunks, places % chunks);
-    let place = chunk * each + chunk.min(more);
-    place.saturating_sub(slots).min(depth)
-}
-
-fn stage_time(
-    ask: &TrainAsk<'_>,
-    layout: &Layout,
-    c: &TrainConstants,
-    pieces: &Pieces,
-    stage: &Stage<'_>,
-    transfer: (f64, f64),
-) -> (StageTime, f64) {
-    let (mut once, mut again) = (Spent::default(), Spent::default());
-    for (count, layer) in stage.counts.iter().zip(&pieces.layers) {
-        once.add(&layer.passes.forward, *count);
-        once.add(&layer.passes.backward, *count);
-        match layout.recompute {
-            Recompute::None => {}
-            Recompute::Selective => again.add(&layer.core, *count),
-            Recompute::Full => again.add(&layer.passes.forward, *count),
-            Recompute::Layers(n) => again.add(&layer.passes.forward, *count * stage.share(n)),
-        }
-    }
-    for (here, passes) in [(stage.first, &pieces.embedding), (stage.last, &pieces.head)] {
-        if here {
-            once.add(&passes.forward, 1.0);
-            once.add(&passes.backward, 1.0);
-        }
-    }
-    let mut time = exposed(&once, &again, ask, layout, c, pieces);
-    time.transfer = transfer.0 * f64::from(u8::from(layout.pipeline_parallel > 1));
     time.host = ((once.ops + again.ops) * c.dispatch_s - time.total()).max(0.0);
-    (time, once.energy + again.energy + once.link_energy + again.link_energy + transfer.1)
+    (time, once.energy + again.energy + once.link_energy + again.link_energy + transfer.energy)
+}
+
+/// A microbatch's copies from and to the host, both directions at once: weights for both passes, gradients added up, what the passes keep. What compute hides slows it.
+fn copy(job: &Job<'_>, layout: &Layout, stage: &StageSums, time: &mut StageTime) {
+    let offload = layout.offload;
+    let parameters = stage.dense_parameters + stage.expert_parameters;
+    let gradients = parameters * job.ask.gradient.bytes() * job.trained;
+    let (mut read, mut write) = (0.0, 0.0);
+    if offload.weights {
+        read += 2.0 * parameters * job.ask.precision.residual.bytes() + gradients;
+        write += gradients;
+    }
+    if offload.activations {
+        let kept = kept(layout, stage);
+        read += kept;
+        write += kept;
+    }
+    let copies = f64::max(read, write) / job.network.host.link.value();
+    let hidden = copies.min(time.compute());
+    time.interference += job.train().interference * hidden;
+    time.offload = copies - hidden;
 }
 
 /// Compute, and what of its communication no compute hides.
-fn exposed(once: &Spent, again: &Spent, ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, pieces: &Pieces) -> StageTime {
-    let overlapped = ask.kernels != Kernels::Plain;
+fn exposed(once: &Spent, again: &Spent, ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, frame: &Frame) -> StageTime {
+    let overlapped = ask.framework.overlaps;
     let tensor_share = if overlapped && layout.sequence_parallel { c.tensor_exposed } else { 1.0 };
     let context_share = if overlapped { c.tensor_exposed } else { 1.0 };
-    let beside = pieces.experts_cross && layout.pipeline_parallel > 1;
+    let beside = (frame.experts_cross && layout.pipeline_parallel > 1) || layout.schedule == Schedule::DualPipe;
     let expert_share = if overlapped && beside {
         c.expert_overlapped
     } else if overlapped {
@@ -238,47 +267,46 @@ fn exposed(once: &Spent, again: &Spent, ask: &TrainAsk<'_>, layout: &Layout, c: 
     }
 }
 
-/// Exposed time of a stage's transfers per microbatch, and their energy: one forward, one backward, per chunk.
-fn transfer(ask: &TrainAsk<'_>, network: &Network, layout: &Layout, c: &TrainConstants) -> (f64, f64) {
-    if layout.pipeline_parallel < 2 {
-        return (0.0, 0.0);
-    }
-    let elements = layout.micro_batch as f64 * ask.sequence as f64 * ask.model.hidden as f64;
-    let split = layout.context_parallel.saturating_mul(layout.tensor_parallel).max(1) as f64;
-    let bytes = (elements * ask.precision.residual.bytes() / split) as u64;
-    let collective = Collective { kind: CollectiveKind::SendRecv, bytes, group: ParallelGroup::Pipeline };
-    let span = span_of(ParallelGroup::Pipeline, layout);
-    let each = time_over(&collective, span, network).value();
-    let times = 2.0 * layout.virtual_stages as f64;
-    let share = if ask.kernels != Kernels::Plain && layout.virtual_stages > 1 { c.pipeline_exposed } else { 1.0 };
-    (share * times * each, times * link_energy(&collective, span, network, c))
+/// Transfers between stages.
+struct Transfer {
+    /// Time that they keep a stage busy per microbatch: one forward, one backward, per chunk.
+    busy: f64,
+    /// Time of one of them that keeps no stage busy.
+    latency: f64,
+    energy: f64,
 }
 
-fn holds(layout: &Layout, pieces: &Pieces, stage: &Stage<'_>, microbatches: f64) -> StageHolds {
-    let mut holds = StageHolds { in_flight: in_flight(layout, microbatches, stage.index), head: stage.last, ..StageHolds::default() };
-    for (count, layer) in stage.counts.iter().zip(&pieces.layers) {
-        holds.dense_parameters += count * layer.dense_parameters;
-        holds.expert_parameters += count * layer.expert_parameters;
-        holds.kept += count
-            * match layout.recompute {
-                Recompute::Layers(n) => layer.kept.all + stage.share(n) * (layer.kept.input - layer.kept.all),
-                same_for_all => layer.kept.with(same_for_all),
-            };
-        if *count > 0.0 {
-            holds.largest_layer = holds.largest_layer.max(layer.dense_parameters + layer.expert_parameters);
-            let working = if layout.recompute == Recompute::None { 0.0 } else { layer.kept.all };
-            holds.working = holds.working.max(working);
-        }
+fn transfer(ask: &TrainAsk<'_>, frame: &Frame, layout: &Layout, c: &TrainConstants) -> Transfer {
+    let (each, energy) = frame.transfer;
+    let times = 2.0 * layout.virtual_stages as f64;
+    let beside = layout.virtual_stages > 1 || layout.schedule != Schedule::OneForwardOneBackward;
+    let share = if ask.framework.overlaps && beside { c.pipeline_exposed } else { 1.0 };
+    Transfer { busy: share * times * each, latency: (1.0 - share) * each, energy: times * energy }
+}
+
+/// Bytes that one microbatch keeps on a stage.
+fn kept(layout: &Layout, stage: &StageSums) -> f64 {
+    match layout.recompute {
+        Recompute::Layers(n) => stage.kept.all + stage.share(n) * (stage.kept.input - stage.kept.all),
+        same_for_all => stage.kept.with(same_for_all),
     }
-    if stage.first {
-        holds.dense_parameters += pieces.embedding_parameters;
+}
+
+fn holds(layout: &Layout, frame: &Frame, stage: &StageSums) -> StageHolds {
+    let (p, v) = (layout.pipeline_parallel.max(1) as f64, layout.virtual_stages.max(1) as f64);
+    let other = mirrored(layout, frame, stage);
+    let both = |of: fn(&StageSums) -> f64| of(stage) + other.map_or(0.0, of);
+    let share = if other.is_some() { 0.5 } else { 1.0 };
+    StageHolds {
+        dense_parameters: both(|s| s.dense_parameters),
+        expert_parameters: both(|s| s.expert_parameters),
+        largest_layer: stage.largest_layer,
+        kept: share * (kept(layout, stage) + other.map_or(0.0, |o| kept(layout, o))),
+        layer: stage.working,
+        working: if layout.recompute == Recompute::None { 0.0 } else { stage.working },
+        in_flight: in_flight(layout.schedule, p, v, frame.microbatches, stage.index as f64),
+        head: stage.last || other.is_some_and(|o| o.last),
+        copies: 1 + u64::from(other.is_some()),
+        ..StageHolds::default()
     }
-    if stage.last {
-        holds.dense_parameters += if stage.first { pieces.head_parameters } else { pieces.head_parameters.max(0.0) };
-        if !stage.first && pieces.head_parameters <= 0.0 {
-            // A tied head needs its own copy of the embedding on the last stage.
-            holds.dense_parameters += pieces.embedding_parameters;
-        }
-    }
-    holds
 }

@@ -1,26 +1,27 @@
 //! Time, memory and energy of one training step.
 //!
-//! A stage's time per microbatch is the sum of its ops, of the exposed part of its communication and of what it waits for the host. With `m`
-//! microbatches and `v` chunks per stage, `T = m·max t + (Σt - max t)/v` (Megatron-LM, arXiv 2104.04473, section 2.2, for uneven stages), never less than one
-//! microbatch's way through all stages and the last chunk's `m - 1` repeats. Exchange between replicas and the optimiser step follow. All parts add up to the total.
+//! A stage's time per microbatch is the sum of its ops, of the exposed part of its communication and of what it waits for the host; what the schedule makes of all stages
+//! is `pipeline`'s. Exchange between replicas and the optimiser step follow. Copies from and to the host's memory count where they take longer than the compute beside them.
+//! All parts add up to the total.
 //! Hidden communication slows the compute that hides it (arXiv 2507.03114). Utilisation counts the attention of all pairs (convention of arXiv 2205.05198).
 //!
-//! Leaves out: zero-bubble schedules, imbalance between experts beyond one factor, slow chips beyond one factor per doubling.
+//! Leaves out: imbalance between experts beyond one factor, slow chips beyond one factor per doubling.
 
 use tetra_chip::{Chip, OpTimer};
 use tetra_quantity::{Flop, Joules, Seconds, Watts};
-use tetra_workload::{Attention, Collective, CollectiveKind, MacType, Model, Op, ParallelGroup, VectorKind, VectorOp};
+use tetra_workload::{Attention, MacType, Model};
 
-use crate::collective::{Span, time_over};
 use crate::constants::ClusterConstants;
 use crate::fleet::LoadProfile;
 use crate::network::Network;
-use crate::train::ask::{Kernels, TrainAsk};
+use crate::train::ask::{TrainAsk, Trained};
 use crate::train::constants::TrainConstants;
-use crate::train::layout::{Layout, Recompute, StateSharding};
+use crate::train::frame::{Exchange, Frame, Job, steps_share};
+use crate::train::layout::{Layout, Recompute, Schedule, StateSharding};
 use crate::train::memory::TrainMemory;
 use crate::train::misfit::{Fit, TrainMisfit};
-use crate::train::piece::{Pieces, link_energy, span_of};
+use crate::train::piece::Pieces;
+use crate::train::split::Split;
 use crate::train::stage::{Pipeline, StageTime};
 
 /// Where the time of a step goes; the parts sum to the step.
@@ -46,6 +47,8 @@ pub struct TrainBreakdown {
     pub host: Seconds,
     /// Slowing of compute by communication behind it.
     pub interference: Seconds,
+    /// Copies from and to the host that no compute hides.
+    pub offload: Seconds,
     /// Pipeline bubble.
     pub bubble: Seconds,
     /// Exposed exchange between replicas.
@@ -58,7 +61,7 @@ pub struct TrainBreakdown {
 
 impl TrainBreakdown {
     /// Names and parts in the order of the fields.
-    pub fn parts(&self) -> [(&'static str, Seconds); 14] {
+    pub fn parts(&self) -> [(&'static str, Seconds); 15] {
         [
             ("gemm", self.gemm),
             ("attention", self.attention),
@@ -70,6 +73,7 @@ impl TrainBreakdown {
             ("transfer", self.transfer),
             ("host", self.host),
             ("interference", self.interference),
+            ("offload", self.offload),
             ("bubble", self.bubble),
             ("data", self.data),
             ("optimizer", self.optimizer),
@@ -120,6 +124,9 @@ impl TrainStep {
 
     /// Why the step does not fit the chip, if it does not.
     pub fn misfit(&self, chip: &Chip) -> Option<TrainMisfit> {
+        if !self.fits && self.memory.total() <= chip.memory.hbm {
+            return Some(TrainMisfit::HostMemory { need: self.memory.host });
+        }
         let activations = self.memory.activations + self.memory.logits;
         let misfit = TrainMisfit::Memory { need: self.memory.total(), state: self.memory.state(), activations, have: chip.memory.hbm };
         (!self.fits).then_some(misfit)
@@ -155,8 +162,10 @@ pub fn step_unbound(
     constants: &ClusterConstants,
 ) -> Fit<TrainStep> {
     check(ask, layout)?;
-    let pieces = Pieces::of(ask, chip, timer, network, layout, &constants.train)?;
-    step_of_pieces(ask, chip, timer, network, layout, constants, &pieces)
+    let job = Job::new(*ask, chip, timer, network, constants);
+    let pieces = Pieces::of(ask, chip, timer, network, layout, job.train())?;
+    let split = Split::of(&pieces.depth, layout.pipeline_parallel, layout.virtual_stages);
+    step_of_frame(&job, &Frame::of(&job, layout, &pieces, &split), layout, &JobCount::of(ask))
 }
 
 pub(crate) fn check(ask: &TrainAsk<'_>, layout: &Layout) -> Fit<()> {
@@ -177,6 +186,9 @@ pub(crate) fn check(ask: &TrainAsk<'_>, layout: &Layout) -> Fit<()> {
     if layout.data_parallel > ask.global_batch {
         return Err(TrainMisfit::Batch { batch: ask.global_batch, replicas: layout.data_parallel });
     }
+    if let Some((knob, need)) = layout.unordered(ask.global_batch) {
+        return Err(TrainMisfit::Schedule { schedule: layout.schedule.name(), need, knob });
+    }
     let layers = ask.model.layers.len() as u64;
     if layout.pipeline_parallel.saturating_mul(layout.virtual_stages) > layers {
         return Err(TrainMisfit::Stages { stages: layout.pipeline_parallel, chunks: layout.virtual_stages, layers });
@@ -189,56 +201,74 @@ pub(crate) fn microbatches(ask: &TrainAsk<'_>, layout: &Layout) -> f64 {
     (ask.global_batch as f64 / (layout.data_parallel as f64 * layout.micro_batch as f64)).max(1.0)
 }
 
-pub(crate) fn step_of_pieces(
-    ask: &TrainAsk<'_>,
-    chip: &Chip,
-    timer: &dyn OpTimer,
-    network: &Network,
-    layout: &Layout,
-    constants: &ClusterConstants,
-    pieces: &Pieces,
-) -> Fit<TrainStep> {
-    let c = &constants.train;
-    let m = microbatches(ask, layout);
-    let pipeline = Pipeline::of(ask, network, layout, c, pieces, m);
-    let worst = pipeline.worst;
-    let mut breakdown = repeated(&worst, m, layout);
-    breakdown.bubble = Seconds(pipeline.bubble(m, layout));
-    let (data, data_energy) = data_exchange(ask, network, layout, c, &pipeline, m);
-    breakdown.data = Seconds(data);
-    breakdown.optimizer = optimizer(timer, layout, c, &pipeline);
-    let doublings = (layout.chips() as f64 / network.domain.min(8) as f64).log2().max(0.0);
-    breakdown.jitter = breakdown.total() * (c.jitter * doublings);
-    let time = breakdown.total();
-    if !time.value().is_finite() {
-        return Err(TrainMisfit::NoLink);
-    }
-    let still = chip.power.idle.value().max(chip.power.cap.value() * c.static_fraction);
-    let joules = pipeline.energy * m + data_energy + still * time.value();
-    Ok(assembled(ask, chip, layout, &pieces.count, &pipeline, (breakdown, joules)))
+/// Time, memory and energy of a plan, without what follows from them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Priced {
+    pub(crate) breakdown: TrainBreakdown,
+    pub(crate) time: f64,
+    /// The time if compute hid of the exchange between replicas all that may be hidden, without a bubble that may fall as passes grow longer.
+    pub(crate) least: f64,
+    pub(crate) memory: TrainMemory,
+    pub(crate) joules: f64,
 }
 
-fn assembled(
-    ask: &TrainAsk<'_>,
-    chip: &Chip,
-    layout: &Layout,
-    count: &JobCount,
-    pipeline: &Pipeline,
-    (breakdown, joules): (TrainBreakdown, f64),
-) -> TrainStep {
-    let time = breakdown.total();
-    let model = count.flop;
+/// Prices a plan: arithmetic on its frame, nothing else.
+pub(crate) fn price(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Priced {
+    let c = job.train();
+    let m = frame.microbatches;
+    let pipeline = Pipeline::of(job, frame, layout);
+    let mut breakdown = repeated(&pipeline.worst, m);
+    breakdown.bubble = Seconds(pipeline.bubble(m));
+    // A pipeline with layers of both ends on each stage holds and exchanges everything twice; twice as many chips share the optimiser's state.
+    let copies = if layout.schedule == Schedule::DualPipe { 2.0 } else { 1.0 };
+    breakdown.optimizer = Seconds(optimizer(job, frame, layout, &pipeline, copies));
+    let exchange = |room| {
+        let (time, energy) = data_exchange(&job.ask, layout, c, &frame.exchange, m, room);
+        (copies * time, copies * energy)
+    };
+    let idle = if grows(layout.schedule) { Seconds::ZERO } else { breakdown.bubble };
+    let least = (breakdown.total() - idle).value() + exchange(f64::INFINITY).0;
+    let (data, data_energy) = exchange(room(layout, &pipeline, m));
+    breakdown.data = Seconds(data);
+    breakdown.jitter = breakdown.total() * frame.jitter;
+    let time = breakdown.total().value();
+    let still = job.chip.power.idle.value().max(job.chip.power.cap.value() * c.static_fraction);
+    let joules = pipeline.energy * m + data_energy + still * time;
+    Priced { breakdown, time, least: least * (1.0 + frame.jitter), memory: pipeline.memory, joules }
+}
+
+/// Whether the time of a schedule never falls when a pass takes longer. The others give back to a slow stage what the slack of the rest takes up, by a rule that may jump.
+fn grows(schedule: Schedule) -> bool {
+    !matches!(schedule, Schedule::ZeroBubbleV | Schedule::DualPipe)
+}
+
+/// The optimiser's step; state that lies in the host's memory passes its link, both directions at once.
+fn optimizer(job: &Job<'_>, frame: &Frame, layout: &Layout, pipeline: &Pipeline, copies: f64) -> f64 {
+    let shared = steps_share(layout.sharding);
+    let step = frame.optimizer[usize::from(shared)] * if shared { 1.0 } else { copies };
+    if layout.offload.optimizer { step.max(pipeline.state.value() / job.network.host.link.value()) } else { step }
+}
+
+pub(crate) fn step_of_frame(job: &Job<'_>, frame: &Frame, layout: &Layout, count: &JobCount) -> Fit<TrainStep> {
+    let priced = price(job, frame, layout);
+    if priced.time.is_finite() { Ok(assembled(job, layout, count, &priced)) } else { Err(TrainMisfit::NoLink) }
+}
+
+fn assembled(job: &Job<'_>, layout: &Layout, count: &JobCount, priced: &Priced) -> TrainStep {
+    let Job { ask, chip, .. } = job;
+    let time = Seconds(priced.time);
+    let model = ask.tokens() * count.flop;
     let hardware = model + count.again(ask, layout);
     let peak = peak_flop_per_second(chip, ask.precision.weights.mac()) * layout.chips() as f64;
     let possible = (peak * time.value()).max(f64::MIN_POSITIVE);
     TrainStep {
         layout: *layout,
         time,
-        breakdown,
-        memory: pipeline.memory,
-        fits: pipeline.memory.total() <= chip.memory.hbm,
-        energy: Joules(joules),
-        power: Watts(joules / time.value().max(f64::MIN_POSITIVE)),
+        breakdown: priced.breakdown,
+        memory: priced.memory,
+        fits: priced.memory.total() <= chip.memory.hbm && priced.memory.host <= job.network.host.memory,
+        energy: Joules(priced.joules),
+        power: Watts(priced.joules / time.value().max(f64::MIN_POSITIVE)),
         model_flop: Flop(model),
         hardware_flop: Flop(hardware),
         mfu: model / possible,
@@ -247,7 +277,7 @@ fn assembled(
     }
 }
 
-fn repeated(worst: &StageTime, m: f64, _layout: &Layout) -> TrainBreakdown {
+fn repeated(worst: &StageTime, m: f64) -> TrainBreakdown {
     let s = |x: f64| Seconds(x * m);
     TrainBreakdown {
         gemm: s(worst.gemm),
@@ -260,57 +290,39 @@ fn repeated(worst: &StageTime, m: f64, _layout: &Layout) -> TrainBreakdown {
         transfer: s(worst.transfer),
         host: s(worst.host),
         interference: s(worst.interference),
+        offload: s(worst.offload),
         ..TrainBreakdown::default()
     }
 }
 
-/// Exposed exchange between replicas, and its energy: gradients and weights once per step, or with fully sharded state once per microbatch.
-fn data_exchange(ask: &TrainAsk<'_>, network: &Network, layout: &Layout, c: &TrainConstants, pipeline: &Pipeline, m: f64) -> (f64, f64) {
-    let dense = span_of(ParallelGroup::Data, layout);
-    let shard = layout.shard();
-    let cells = layout.tensor_parallel.saturating_mul(layout.context_parallel).saturating_mul(shard.attention_data).max(1);
-    let all = layout.tensor_parallel.saturating_mul(layout.context_parallel).saturating_mul(layout.data_parallel);
-    let expert = Span { size: (all / cells).max(1), stride: cells };
-    let wide = ask.precision.weights.bytes().min(ask.precision.residual.bytes());
-    let exchange = |kind, parameters: f64, width: f64, span| {
-        let collective = Collective { kind, bytes: (parameters * width) as u64, group: ParallelGroup::Data };
-        (time_over(&collective, span, network).value(), link_energy(&collective, span, network, c))
-    };
-    let both = |kind, width| {
-        let (a, b) = (exchange(kind, pipeline.dense_parameters, width, dense), exchange(kind, pipeline.expert_parameters, width, expert));
-        (a.0 + b.0, a.1 + b.1)
-    };
-    let (scatter, scatter_j) = both(CollectiveKind::ReduceScatter, ask.gradient.bytes());
-    let (gather, gather_j) = both(CollectiveKind::AllGather, wide);
+/// Exposed exchange between replicas of which `room` can hide, and its energy: gradients and weights once per step, or with fully sharded state once per microbatch.
+fn data_exchange(ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, exchange: &Exchange, m: f64, room: f64) -> (f64, f64) {
     if layout.sharding == StateSharding::Full {
+        let ((scatter, scatter_j), (gather, gather_j)) = (exchange.scatter_layers, exchange.gather_layers);
         let each = 2.0 * gather + scatter;
-        let hidden = ((1.0 - c.sharded_exposed) * each).min(pipeline.worst.compute());
-        return ((each - hidden + c.interference * hidden) * m, (2.0 * gather_j + scatter_j) * m);
+        let hidden = ((1.0 - c.sharded_exposed) * each).min(room);
+        let (across, across_j) = exchange.across;
+        let behind = ((1.0 - c.data_exposed) * across).min(room * m);
+        let once = across - behind + c.interference * behind;
+        return (once + (each - hidden + c.interference * hidden) * m, across_j + (2.0 * gather_j + scatter_j) * m);
     }
-    let once = scatter + gather;
-    let hidden = if ask.kernels == Kernels::Plain { 0.0 } else { ((1.0 - c.data_exposed) * once).min(window(layout, pipeline, m)) };
-    (once - hidden + c.interference * hidden, scatter_j + gather_j)
+    let ((scatter, scatter_j), (gather, gather_j)) = (exchange.scatter, exchange.gather);
+    // Frozen weights are never sent: what was trained is as large as its gradients.
+    let (gather, gather_j) = if ask.trained == Trained::All { (gather, gather_j) } else { (scatter, scatter_j) };
+    // Split gradients are summed over the replicas as each microbatch makes them.
+    let rounds = if layout.sharding == StateSharding::Gradients { m } else { 1.0 };
+    // Split optimiser state was first fed by an all-reduce: scatter and gather of gradients.
+    let whole = !ask.framework.scatters_gradients && layout.sharding == StateSharding::Optimizer;
+    let once = rounds * scatter * if whole { 2.0 } else { 1.0 } + gather;
+    let hidden = if !ask.framework.overlaps { 0.0 } else { ((1.0 - c.data_exposed) * once).min(rounds * room) };
+    (once - hidden + c.interference * hidden, rounds * scatter_j + gather_j)
 }
 
-/// Compute behind which a chunk's exchange can hide: the last microbatch, and with `v` chunks the others of the last `p` microbatches.
-fn window(layout: &Layout, pipeline: &Pipeline, m: f64) -> f64 {
+/// Compute behind which an exchange can hide: of one microbatch where all state is sharded; else, of a chunk's, the last microbatch, and with `v` chunks the others of the last `p`.
+fn room(layout: &Layout, pipeline: &Pipeline, m: f64) -> f64 {
     let (p, v) = (layout.pipeline_parallel as f64, layout.virtual_stages.max(1) as f64);
-    pipeline.worst.compute() * (1.0 + (m.min(p) - 1.0).max(0.0) * (v - 1.0) / v)
-}
-
-fn optimizer(timer: &dyn OpTimer, layout: &Layout, c: &TrainConstants, pipeline: &Pipeline) -> Seconds {
-    const ROW: u64 = 1024;
-    let held = pipeline.optimizer_parameters(layout);
-    let rows = ((held / ROW as f64) as u64).max(1);
-    let bytes = |per: f64| (held * per) as u64;
-    let op = VectorOp {
-        kind: VectorKind::Optimizer,
-        rows,
-        cols: ROW,
-        read_bytes: bytes(c.optimizer_read_bytes),
-        write_bytes: bytes(c.optimizer_write_bytes),
-    };
-    timer.cost(&Op::Vector(op)).time
+    let others = if layout.sharding == StateSharding::Full { 0.0 } else { (m.min(p) - 1.0).max(0.0) * (v - 1.0) / v };
+    pipeline.worst.compute() * (1.0 + others)
 }
 
 /// Operations per second of a chip's arrays at full clock.
@@ -328,16 +340,25 @@ pub fn peak_flop_per_second(chip: &Chip, mac: MacType) -> f64 {
 
 /// Operations of forward and backward pass over `batch` sequences: `6·N_active` per token, and for attention of all pairs `12·s·a·d` per layer.
 pub fn model_flop(model: &Model, batch: u64, sequence: u64) -> f64 {
-    let tokens = batch as f64 * sequence as f64;
+    batch as f64 * sequence as f64 * flop_per_token(model, sequence)
+}
+
+/// Operations of the forward pass over `batch` sequences.
+pub fn forward_flop(model: &Model, batch: u64, sequence: u64) -> f64 {
+    let passes = 1.0 + 2.0;
+    model_flop(model, batch, sequence) / passes
+}
+
+fn flop_per_token(model: &Model, sequence: u64) -> f64 {
     let forward = 2.0 * model.parameters().active() as f64 + forward_core_flop_per_token(model, sequence);
     // The backward pass takes twice the forward's.
-    tokens * (forward + 2.0 * forward)
+    forward + 2.0 * forward
 }
 
 /// What every step of one job has in common, counted once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct JobCount {
-    /// Operations of a step.
+    /// Operations per token.
     flop: f64,
     /// Operations per token of forward matrix products, and of attention's core.
     forward: [f64; 2],
@@ -348,7 +369,13 @@ impl JobCount {
         let model = ask.model;
         let matrix = model.parameters().active() as f64 - model.vocabulary as f64 * model.hidden as f64;
         let core = forward_core_flop_per_token(model, ask.sequence);
-        Self { flop: model_flop(model, ask.global_batch, ask.sequence), forward: [2.0 * matrix.max(0.0), core] }
+        let all = flop_per_token(model, ask.sequence);
+        let flop = match ask.trained {
+            Trained::All => all,
+            // Frozen weights have no gradient: one product less.
+            Trained::Adapters(_) => all - 2.0 * model.parameters().active() as f64,
+        };
+        Self { flop, forward: [2.0 * matrix.max(0.0), core] }
     }
 
     /// Operations done again.

@@ -16,6 +16,7 @@ pub fn tables() -> Tables {
             file("network.csv", include_str!("../../../../data/network.csv")),
             file("serving.csv", include_str!("../../../../data/serving.csv")),
             file("technology.csv", include_str!("../../../../data/technology.csv")),
+            file("benchmarks.csv", include_str!("../../../../data/benchmarks.csv")),
         ],
         include_str!("../../../../data/sources.toml"),
     )
