@@ -92,19 +92,22 @@ fn chip_usd(product: &Product) -> f64 {
     Stage::ALL.iter().map(|&stage| product.units(stage) * product.prices.of(stage)).sum()
 }
 
-/// What one kW costs in a month: its building spread over its life, its rent, its energy, and the machines that draw it at the cheapest price.
+/// What one kW costs in a month: its building spread over its life, its rent, and the machines that draw it with their upkeep and their energy at
+/// their mean load, whichever machine is cheapest per watt.
 fn kw_month(input: &PlanInput, site: usize) -> f64 {
     let s = &input.sites[site];
     let spread = |usd: f64, life_months: usize| usd / life_months.max(1) as f64;
+    let machine = |usd: f64, life_months: usize, upkeep: f64, watts: f64, load: f64| {
+        let per_month = spread(usd, life_months) + upkeep / MONTHS_PER_YEAR;
+        (watts > 0.0).then(|| per_month / watts + load * s.energy_usd_per_w_year / MONTHS_PER_YEAR)
+    };
     let bought = input.bridges.iter().filter(|b| b.tenure == Tenure::Bought);
     let machines = bought
-        .map(|b| (spread(b.usd, b.life_months), b.watts))
-        .chain(input.product.iter().map(|p| (spread(chip_usd(p), p.life_months), p.watts)))
-        .filter(|(_, watts)| *watts > 0.0)
-        .map(|(usd, watts)| usd / watts)
+        .map(|b| machine(b.usd, b.life_months, b.upkeep_usd_per_year, b.watts, b.load))
+        .chain(input.product.iter().map(|p| machine(chip_usd(p), p.life_months, p.upkeep_usd_per_year, p.watts, p.load)))
+        .flatten()
         .min_by(f64::total_cmp);
-    let running = (s.usd_per_w_year + s.energy_usd_per_w_year) / MONTHS_PER_YEAR;
-    (spread(s.usd_per_w, s.life_months) + running + machines.unwrap_or(0.0)) * KILO
+    (spread(s.usd_per_w, s.life_months) + s.usd_per_w_year / MONTHS_PER_YEAR + machines.unwrap_or(0.0)) * KILO
 }
 
 /// Values of the columns that break limits as cheaply as possible.

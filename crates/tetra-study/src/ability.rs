@@ -58,6 +58,7 @@ impl<'a> Asks<'a> {
                 input: s.prompt,
                 output: s.output,
                 ttft: s.ttft,
+                tail: None,
                 tpot: s.tpot,
                 arrivals: Arrivals::Steady,
             };

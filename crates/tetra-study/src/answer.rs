@@ -65,6 +65,7 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
         search: search_report(&setting, &evaluated.searched, &options.planned, chosen),
         chip: chip_report(&setting, build),
         services: service_reports(&setting, &worked),
+        scaling: crate::scaling::scaling(&setting, build.or_else(|| worked.first().copied())),
         months: worked.iter().map(|w| months(&setting, w)).collect(),
         money: build.map_or(Vec::new(), |b| money(&setting, b)),
         plan: build.and_then(|b| planner.report(b, options.planned.len())),

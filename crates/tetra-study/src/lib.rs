@@ -36,6 +36,7 @@ pub mod report;
 mod ruled;
 mod rules;
 mod run;
+mod scaling;
 mod scenario;
 mod search;
 mod section;

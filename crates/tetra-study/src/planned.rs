@@ -6,7 +6,7 @@
 
 use tetra_chip::Chip;
 use tetra_foundry::Package;
-use tetra_plan::{Bridge, Demand, Effort, Plan, PlanInput, PlanOutcome, PlanSite, Product, StagePrices, Tenure, solve};
+use tetra_plan::{Bridge, CostKind, Demand, Effort, Plan, PlanInput, PlanOutcome, PlanSite, Product, StagePrices, Tenure, solve};
 use tetra_site::ChipHour;
 
 use crate::cashflow::{Ledger, LineKind};
@@ -278,16 +278,15 @@ fn outcome(input: &PlanInput, plan: Box<Plan>) -> Outcome {
     }
 }
 
-/// The plan's payments: what is used up is running cost, what lasts is capital.
+/// The plan's payments.
 fn ledger(plan: &Plan) -> Ledger {
-    const RUNNING: [&str; 5] = ["rented accelerators", "running of sites", "energy", "upkeep of machines", "keeping of stock"];
     let mut ledger = Ledger::new(plan.months);
     for cost in &plan.costs {
-        let kind = match cost.name.as_str() {
-            n if RUNNING.contains(&n) => LineKind::Opex,
-            "penalty for unmet demand" => LineKind::Penalty,
-            "value left at the horizon" => LineKind::Residual,
-            _ => LineKind::Capex,
+        let kind = match cost.kind {
+            CostKind::Capital => LineKind::Capex,
+            CostKind::Running => LineKind::Opex,
+            CostKind::Penalty => LineKind::Penalty,
+            CostKind::Residual => LineKind::Residual,
         };
         for (m, usd) in cost.usd_by_month.iter().enumerate() {
             ledger.pay(cost.name.clone(), kind, m, *usd);

@@ -74,6 +74,7 @@ impl Probe {
             input: self.prompt,
             output: self.output,
             ttft: self.ttft,
+            tail: None,
             tpot: self.tpot,
             arrivals: Arrivals::Steady,
         })

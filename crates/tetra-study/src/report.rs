@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::scaling::ScalingReport;
+
 /// A number with its range and unit. Without draws `low` and `high` equal `value`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure<T = f64> {
@@ -37,6 +39,8 @@ pub struct Report {
     pub chip: ChipReport,
     /// How the options serve and train.
     pub services: Vec<ServiceReport>,
+    /// The first training run on more and more chips of the chosen option.
+    pub scaling: Option<ScalingReport>,
     /// Month by month, per option.
     pub months: Vec<MonthsReport>,
     /// Money flows of Build: from, to, present value.

@@ -26,7 +26,14 @@ fn value(record: &Record, bench: &Bench) -> Result<Prediction, String> {
     let (model, chip) = (model?, bench.chip_of(record)?);
     let timer = Timer::new(chip, &bench.chip);
     let network = Network::of(chip, &bench.cluster);
-    let serve = ServeBench { model, chip, timer: &timer, network: &network, constants: &bench.serve };
+    let serve = ServeBench {
+        model,
+        chip,
+        timer: &timer,
+        network: &network,
+        constants: &bench.serve,
+        service: bench.services.find(record.word("model")).map(|s| &s.service),
+    };
     let found = predict_inference(&row, Some(&serve)).map_err(|e| e.to_string())?;
     let width = match row.metric.as_str() {
         m if m.contains("first_token") || m.starts_with("ttft") => bench.error.ttft,

@@ -2,19 +2,23 @@
 //!
 //! A prediction sees only what a row states about shapes, formats, chips and layout: never its id, source, table or measured value.
 
+mod benchmark;
 mod inference;
 mod interval;
 mod kernel;
 mod row;
 mod score;
+mod service;
 mod serving;
 mod silicon;
 mod table;
 mod training;
 
+pub use benchmark::{Benchmark, Benchmarks};
 pub use interval::ModelError;
 pub use row::{Prediction, Row, rows_csv};
 pub use score::{Figures, Group, Refusal, TableScore, score};
+pub use service::{NamedService, Services};
 pub use table::{Kind, Record, Table, TableError, read};
 
 use std::collections::BTreeMap;
@@ -22,7 +26,7 @@ use std::collections::BTreeMap;
 use tetra_chip::{Chip, ChipConstants, ChipKind, ChipSet};
 use tetra_cluster::{ClusterConstants, ServeConstants};
 use tetra_quantity::{DataError, Tables};
-use tetra_workload::{Aliases, Model};
+use tetra_workload::{Aliases, Model, UNet};
 
 /// Everything that a prediction may look at beside the row.
 #[derive(Debug)]
@@ -41,6 +45,12 @@ pub struct Bench {
     pub serve: ServeConstants,
     /// Discrepancy of each mechanism.
     pub error: ModelError,
+    /// Denoising networks by name (file stem).
+    pub unets: BTreeMap<String, UNet>,
+    /// Training benchmarks with a target.
+    pub benchmarks: Benchmarks,
+    /// Serving benchmarks.
+    pub services: Services,
     /// The tables themselves: published machines and networks.
     pub tables: Tables,
 }
@@ -59,14 +69,29 @@ impl Bench {
             cluster: ClusterConstants::from_tables(tables)?,
             serve: ServeConstants::from_tables(tables)?,
             error: ModelError::from_tables(tables)?,
+            unets: BTreeMap::new(),
+            benchmarks: Benchmarks::default(),
+            services: Services::default(),
             tables: tables.clone(),
         })
+    }
+
+    /// With the training benchmarks of `benchmarks.toml` and the serving benchmarks of `services.toml`.
+    ///
+    /// # Errors
+    /// Broken text with its cause, or a row that is missing.
+    pub fn with_benchmarks(mut self, training: &str, serving: &str) -> Result<Self, String> {
+        self.benchmarks = Benchmarks::parse(training, &self.tables)?;
+        self.services = Services::parse(serving, &self.tables)?;
+        Ok(self)
     }
 
     /// The model a row names: `org/Name` finds `Name`; case and punctuation do not matter; other names lie in the aliases.
     pub fn model(&self, name: &str) -> Option<&Model> {
         let stems: Vec<&str> = self.models.keys().map(String::as_str).collect();
-        self.aliases.find(name, &stems).and_then(|stem| self.models.get(stem))
+        let benchmark = || self.benchmarks.find(name).map(|b| &b.model).or_else(|| self.services.find(name).map(|s| &s.model));
+        let stem = self.aliases.find(name, &stems).or_else(|| benchmark().map(String::as_str));
+        stem.and_then(|stem| self.models.get(stem))
     }
 
     /// The model of a record.
@@ -88,6 +113,14 @@ fn widths(chip: &Chip, error: &ModelError) -> f64 {
         ChipKind::Datasheet => 1.0,
         ChipKind::Assumption | ChipKind::Template => error.unseen_chip,
     }
+}
+
+/// The 80 % interval of a step's time on a chip, as rows of training tables get it.
+///
+/// # Errors
+/// A time that is not a positive number.
+pub fn step_interval(seconds: f64, chip: &Chip, error: &ModelError) -> Result<Prediction, String> {
+    interval::with_skew(seconds, error.step, widths(chip, error), true)
 }
 
 /// Predicts every row of a table, in its order. Rows do not see each other.

@@ -25,7 +25,7 @@ fn both(record: &Record, bench: &Bench) -> Result<(Prediction, Prediction), Stri
     let row = row(record)?;
     let timer = Timer::new(chip, &bench.chip);
     let network = Network::of(chip, &bench.cluster);
-    let serve = ServeBench { model, chip, timer: &timer, network: &network, constants: &bench.serve };
+    let serve = ServeBench { model, chip, timer: &timer, network: &network, constants: &bench.serve, service: None };
     let p = predict_serving(&row, &serve).map_err(|e| e.to_string())?;
     let factor = widths(chip, &bench.error);
     Ok((with_interval(p.ttft.value() * 1e3, bench.error.ttft * factor)?, with_interval(p.tpot.value() * 1e3, bench.error.tpot * factor)?))

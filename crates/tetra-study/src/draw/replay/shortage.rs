@@ -67,7 +67,7 @@ impl Frozen<'_> {
         let open = base + rented - (now + rented / c.need[m]);
         let rent_need = rent[m] * c.need[m];
         let wanted = (o.rented[m] + open * rent_need).max(0.0);
-        let held = wanted.min(self.setting.inputs.constants.market.rentable_gpus.max(o.rented[m]));
+        let held = wanted.min(c.world.market.rentable_gpus.max(o.rented[m]));
         Month { rented: held - o.rented[m], rent_need, short: per(wanted - held, rent_need) }
     }
 
