@@ -255,6 +255,28 @@ function figures(id, kind, rows) {
   }));
 }
 
+function scaling() {
+  const s = R.scaling;
+  if (!s || !s.points.length) return el("scaling").remove();
+  el("scaling-note").textContent = `${s.run} on ${s.option}: the best plan at each size by exact search, at ${money(s.usd_per_chip_hour)} per chip-hour, the price at which the study's own run comes to its cost.`;
+  const line = (name, of, yAxisIndex) => ({ name, type: "line", yAxisIndex, data: s.points.map((p) => [p.chips, of(p)]) });
+  const chips = { type: "log", logBase: 2, ...axisName("chips"), axisLabel: { formatter: short }, min: "dataMin", max: "dataMax" };
+  const frame = { grid: { left: 60, right: 60, top: 40, bottom: 50 }, legend: { top: 0 }, tooltip: { trigger: "axis", valueFormatter: trim }, xAxis: chips };
+  const log = (name) => ({ type: "log", name, axisLabel: { formatter: short } });
+  const ends = (of) => `${trim(of(s.points[0]))} to ${trim(of(s.points[s.points.length - 1]))}`;
+  chart("chart-scaling", { ...frame, yAxis: [log("seconds per step"), log("million USD per run")], series: [line("time of a step", (p) => p.step_s, 0), line("cost of the run", (p) => p.usd / 1e6, 1)] },
+    `From ${s.points[0].chips} to ${s.points[s.points.length - 1].chips} chips a step takes ${ends((p) => p.step_s)} seconds`);
+  chart("chart-shares", { ...frame, yAxis: { type: "value", min: 0, max: 100, name: "%" }, series: [line("MFU", (p) => 100 * p.mfu, 0), line("goodput", (p) => 100 * p.goodput, 0)] },
+    `Utilisation in per cent from the smallest to the largest size: ${ends((p) => 100 * p.mfu)}`);
+  table("scaled", ["Chips", "Step, s", "MFU, %", "Goodput, %", "Days", "USD per run", text("th", "Plan", "text")], s.points.map((p) =>
+    [short(p.chips), trim(p.step_s), trim(100 * p.mfu), trim(100 * p.goodput), trim(p.days), money(p.usd), text("td", p.layout, "text wide")]));
+  if (!s.picture) return el("schedule").remove();
+  const image = document.createElement("img");
+  image.alt = `Schedule of one training step of ${s.run} on ${s.option}`;
+  image.src = `data:image/svg+xml,${encodeURIComponent(s.picture)}`;
+  el("schedule").firstElementChild.append(image);
+}
+
 const FLOOR = [["core", "#cfe3d8"], ["HBM", "#d7d3ea"], ["SRAM", "#f2e2bf"], ["buffer", "#f2e2bf"], ["link", "#f3cfc6"], ["scale", "#f3cfc6"], ["", "#dfe6ee"]];
 function floor() {
   const c = R.chip;
@@ -370,7 +392,7 @@ function numbers() {
   }));
 }
 
-[answer, headline, months, risk, scenarios, options, moneyFlow, cash, plan, sites, planner, search, floor, architect, modelError, numbers].forEach((part) => part());
+[answer, headline, months, risk, scenarios, options, moneyFlow, cash, plan, sites, planner, search, scaling, floor, architect, modelError, numbers].forEach((part) => part());
 // What scrolls sideways can be reached and moved with the keyboard.
 document.querySelectorAll(".scroll").forEach((n) => { n.tabIndex = 0; n.setAttribute("role", "group"); n.setAttribute("aria-label", "table or chart, scrolls sideways"); });
 // The picture's own frame lets the print style scale it to the paper.

@@ -29,6 +29,12 @@ fn within(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone
     }
 }
 
+/// A number of tokens: `15e12`, `300000000000`.
+fn tokens(text: &str) -> Result<f64, String> {
+    let found = text.trim().parse::<f64>().ok().filter(|t| (1.0..=1e18).contains(t));
+    found.ok_or_else(|| "write a number of tokens from 1 to 1e18".to_owned())
+}
+
 /// Designs an AI compute stack end to end and says whether it beats buying GPUs.
 #[derive(Debug, Parser)]
 #[command(name = "tetra", version, max_term_width = 110)]
@@ -140,6 +146,9 @@ pub struct MapAt {
         default_value_if("check", clap::builder::ArgPredicate::IsPresent, "")
     )]
     pub chip: String,
+    /// Value of a variable of an architecture (AccelForge or Timeloop, YAML).
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
     /// What is to be least.
     #[arg(long, default_value = "edp", value_parser = ["time", "energy", "edp", "pareto"])]
     pub objective: String,
@@ -149,16 +158,20 @@ pub struct MapAt {
     /// Write the certificate of the mapping.
     #[arg(long, value_name = "OUT.json")]
     pub certificate: Option<PathBuf>,
-    /// Check a certificate instead: by code that the mapper does not share.
-    #[arg(long, value_name = "CERTIFICATE.json", conflicts_with_all = ["op", "chip", "certificate"])]
+    /// Check a certificate, or the list of a pair's or a front's, instead: by code that the mapper does not share.
+    #[arg(long, value_name = "CERTIFICATE.json", conflicts_with_all = ["op", "chip", "certificate", "set"])]
     pub check: Option<PathBuf>,
 }
 
 /// A chip at work on a model.
 #[derive(Debug, Args)]
 pub struct ChipAt {
-    /// Name or alias of a chip, a chip's TOML file, or a hardware description of LLMCompass (JSON).
+    /// Name or alias of a chip, the TOML file of a chip or of a point of the template, a hardware description of LLMCompass (JSON), or with
+    /// --point a study's folder.
     pub chip: String,
+    /// Take chip ID of the study's grid.
+    #[arg(long, value_name = "ID")]
+    pub point: Option<usize>,
     /// A config.json, or the name of a built-in one; without it the chip itself is shown.
     #[arg(long)]
     pub model: Option<String>,
@@ -180,9 +193,12 @@ pub struct ChipAt {
     /// Value of a variable of an architecture (AccelForge or Timeloop, YAML).
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
-    /// Write the chip or machine of another tool's file (LLMCompass JSON; AccelForge or Timeloop YAML), with notes of what was not carried over.
+    /// Write the chip's file, or the machine's (AccelForge or Timeloop YAML); of another tool's file with notes of what was not carried over.
     #[arg(long, value_name = "CHIP.toml")]
     pub out: Option<PathBuf>,
+    /// Write the design description of a chip of the template, as TOML or JSON: every block with formulas, sources and areas.
+    #[arg(long, value_name = "OUT.toml")]
+    pub design: Option<PathBuf>,
     /// Draw the chip's floor plan, to scale, into this file.
     #[arg(long, value_name = "OUT.svg")]
     pub floorplan: Option<PathBuf>,
@@ -204,15 +220,30 @@ pub struct FoundryAt {
 /// A training step; flags left out are searched.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// A config.json, or the name of a built-in one.
+    /// A config.json, or the name of a built-in model.
+    #[arg(value_name = "MODEL", conflicts_with = "model")]
+    pub config: Option<String>,
+    /// The same as a flag.
     #[arg(long)]
-    pub model: String,
+    pub model: Option<String>,
     /// Name or alias of a chip, or a chip's TOML file.
     #[arg(long)]
-    pub chip: String,
+    pub chip: Option<String>,
+    /// Name of a cluster, or a cluster's TOML file; its chip is taken unless --chip names another.
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<String>,
+    /// Arguments of Megatron-LM: a script that holds them, or the arguments themselves.
+    #[arg(long, value_name = "FILE|ARGS", allow_hyphen_values = true, conflicts_with = "mlperf")]
+    pub megatron: Option<String>,
+    /// A configuration of an MLPerf submission (config_*.sh).
+    #[arg(long, value_name = "FILE")]
+    pub mlperf: Option<String>,
+    /// Files of Calculon: model, execution and, for memory and links, system.
+    #[arg(long, num_args = 2..=3, value_names = ["MODEL", "EXECUTION", "SYSTEM"], conflicts_with_all = ["mlperf", "megatron"])]
+    pub calculon: Option<Vec<String>>,
     /// Chips.
     #[arg(long, value_parser = count(MOST_CHIPS), allow_negative_numbers = true)]
-    pub n: u64,
+    pub n: Option<u64>,
     /// Tensor parallel.
     #[arg(long, value_parser = count(MOST_CHIPS), allow_negative_numbers = true)]
     pub tp: Option<u64>,
@@ -236,19 +267,46 @@ pub struct Train {
     pub micro_batch: Option<u64>,
     /// Sequences per step.
     #[arg(long, value_parser = count(MOST), allow_negative_numbers = true)]
-    pub global_batch: u64,
+    pub global_batch: Option<u64>,
     /// Positions per sequence.
     #[arg(long, value_parser = count(MOST), allow_negative_numbers = true)]
-    pub seq: u64,
-    /// Activation recompute: none, selective, full.
-    #[arg(long, value_parser = ["none", "selective", "full"])]
+    pub seq: Option<u64>,
+    /// Activation recompute: none, selective, full, or a number of layers per stage.
+    #[arg(long)]
     pub recompute: Option<String>,
     /// Sequence parallel.
     #[arg(long)]
     pub sp: Option<bool>,
-    /// Number format.
-    #[arg(long, default_value = "bf16")]
-    pub precision: String,
+    /// Split of state over replicas: none, optimizer (ZeRO-1), gradients (ZeRO-2) or full (ZeRO-3, FSDP).
+    #[arg(long)]
+    pub sharding: Option<String>,
+    /// Order of microbatches: 1f1b (interleaved with --vpp), zb-h1, zb-h2, zb-v or dualpipe.
+    #[arg(long)]
+    pub schedule: Option<String>,
+    /// What lies in host memory: none, or weights+activations+optimizer.
+    #[arg(long)]
+    pub offload: Option<String>,
+    /// Number format; bf16 where nothing states one.
+    #[arg(long)]
+    pub precision: Option<String>,
+    /// Training library, or its TOML file: megatron-core (today's), megatron-2021, megatron-2022, megatron-deepspeed, fsdp-2023, torchtitan or maxtext.
+    #[arg(long, value_name = "FILE")]
+    pub framework: Option<String>,
+    /// Search every plan, also over sharding, schedules and off-loading; the best is exact.
+    #[arg(long)]
+    pub search: bool,
+    /// The Pareto front of time against memory.
+    #[arg(long)]
+    pub front: bool,
+    /// Why not this plan: knobs that differ from the plan found, for example "tp=8,pp=16".
+    #[arg(long, value_name = "KNOBS")]
+    pub why_not: Option<String>,
+    /// Draw the schedule of the step, one row per stage, into this file.
+    #[arg(long, value_name = "OUT.svg")]
+    pub picture: Option<PathBuf>,
+    /// A whole run of so many tokens, with failures and checkpoints.
+    #[arg(long, value_parser = tokens, allow_negative_numbers = true)]
+    pub tokens: Option<f64>,
 }
 
 /// Steady-state serving; flags left out are searched.

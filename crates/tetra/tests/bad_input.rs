@@ -103,13 +103,13 @@ fn expect(text: &str, file: &Path) {
     assert_eq!(text, fs::read_to_string(file).unwrap_or_default(), "{}", file.display());
 }
 
-/// Runs a verb over the broken files of a folder of the corpus.
-fn all_refused(folder: &str, ending: &str, verb: &str) {
+/// Runs a command over the broken files of a folder of the corpus; the file's name comes last.
+fn all_refused(folder: &str, ending: &str, words: &[&str]) {
     let root = corpus().join(folder);
     let mut count = 0;
     for path in entries(&root).into_iter().filter(|p| p.extension().is_some_and(|e| e == ending)) {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let said = refused(&root, &[verb, name]);
+        let said = refused(&root, &[words, &[name]].concat());
         has_three_parts(&said);
         expect(&said, &path.with_extension("said"));
         count += 1;
@@ -119,17 +119,39 @@ fn all_refused(folder: &str, ending: &str, verb: &str) {
 
 #[test]
 fn broken_chips() {
-    all_refused("chip", "toml", "foundry");
+    all_refused("chip", "toml", &["foundry"]);
 }
 
 #[test]
 fn broken_models() {
-    all_refused("model", "json", "model");
+    all_refused("model", "json", &["model"]);
 }
 
 #[test]
 fn broken_tables() {
-    all_refused("table", "csv", "validate");
+    all_refused("table", "csv", &["validate"]);
+}
+
+#[test]
+fn broken_architectures() {
+    all_refused("architecture", "yaml", &["chip"]);
+    all_refused("architecture", "yaml", &["map", "--op", "gemm:64x64x64", "--chip"]);
+}
+
+#[test]
+fn broken_hardware_descriptions() {
+    all_refused("hardware", "json", &["chip"]);
+}
+
+#[test]
+fn broken_machines() {
+    all_refused("machine", "toml", &["map", "--op", "gemm:64x64x64", "--chip"]);
+}
+
+#[test]
+fn broken_points() {
+    all_refused("point", "toml", &["chip"]);
+    all_refused("point", "toml", &["foundry"]);
 }
 
 #[test]
@@ -288,6 +310,57 @@ fn gigantic_files() {
         fs::File::create(folder.join(name)).unwrap().set_len(1 << 40).unwrap();
         let said = refused(folder, &[verb, name]);
         assert_eq!(said, format!("error: {name}: 1099511627776 bytes is larger than any input of this kind: name the right file\n"));
+    }
+}
+
+/// The same for hardware of other tools, machines and points.
+#[test]
+fn gigantic_hardware() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let deep = |key: &str, n: usize| format!("{}1{}", format!("{{{key}: ").repeat(n), "}".repeat(n));
+    let many: String = (0..15_000).map(|i| format!("k{i}: 1, ")).collect();
+    let long = "k".repeat(90);
+    let yaml = [
+        (0..90_000).map(|i| format!("k{i}: 1\n")).collect(),
+        format!("{{{}}}", (0..90_000).map(|i| format!("k{i}: 1,")).collect::<String>()),
+        "- 1\n".repeat(250_000),
+        "- ".repeat(500_000),
+        "!a ".repeat(340_000),
+        "a:\n".repeat(340_000),
+        "[1,".repeat(340_000),
+        format!("a: {}", deep("a", 100_000)),
+        "'".repeat(1_000_000),
+        format!("arch:\n  nodes:\n  - !Memory\n    size: {}1\n", "(".repeat(1_000_000)),
+        format!("arch:\n  nodes:\n  - !Memory\n    size: {}1\n", "1+".repeat(500_000)),
+        format!("architecture: {{version: 0.4, nodes: [1]}}\nx: {}{{{many}}}{}\n", format!("{{{long}: ").repeat(40), "}".repeat(40)),
+        "a: {{A}}\n".repeat(100_000),
+        "{{".repeat(500_000),
+        "#".repeat(2 << 20),
+    ];
+    let set = format!("A={}", "x".repeat(100_000));
+    for text in &yaml {
+        fs::write(folder.join("a.yaml"), text).unwrap();
+        has_three_parts(&refused(folder, &["chip", "a.yaml", "--set", &set]));
+        has_three_parts(&refused(folder, &["map", "--op", "gemm:8x8x8", "--chip", "a.yaml", "--set", &set]));
+        fs::write(folder.join("a.json"), text).unwrap();
+        has_three_parts(&refused(folder, &["chip", "a.json"]));
+    }
+    let level = "[[level]]\nname = \"a\"\nread_energy = \"1 pJ/bit\"\nwrite_energy = \"1 pJ/bit\"\n";
+    let machine = [
+        level.repeat(10_000),
+        format!("{level}{}", "[[level.fanout]]\nname = \"f\"\nsize = 1048576\n".repeat(20_000)),
+        format!("[[level]]\nkeep = [{}]\n", "\"all\", ".repeat(100_000)),
+        format!("[[level]]\na = {}", "[".repeat(900_000)),
+        "[[level]]\n#".to_owned() + &"#".repeat(30 << 20),
+    ];
+    for text in machine {
+        fs::write(folder.join("a.toml"), &text).unwrap();
+        has_three_parts(&refused(folder, &["map", "--op", "gemm:8x8x8", "--chip", "a.toml"]));
+    }
+    for rest in [format!("a = {}", "[".repeat(900_000)), (0..70_000).map(|i| format!("k{i} = 1\n")).collect(), "#".repeat(30 << 20)] {
+        fs::write(folder.join("a.toml"), format!("[point]\n{rest}")).unwrap();
+        has_three_parts(&refused(folder, &["chip", "a.toml"]));
     }
 }
 

@@ -294,7 +294,7 @@ proptest! {
         let (network, timer) = (Network::of(&chip, &cluster), Timer::new(&chip, &ops));
         let start = Instant::now();
         let precision = Precision::uniform(if narrow { DataType::Fp8 } else { DataType::Bf16 });
-        let ask = ServeAsk { model: &model, precision, input: 512, output: 128, ttft: None, tpot: None, arrivals: Arrivals::Steady };
+        let ask = ServeAsk { model: &model, precision, input: 512, output: 128, ttft: None, tail: None, tpot: None, arrivals: Arrivals::Steady };
         if let Ok(found) = search(&ask, &chip, &timer, &network, &SearchSpace::within(network.domain), &serve) {
             let figures = [found.ttft.value(), found.tpot.value(), found.tokens_per_second, found.energy_per_token.value(), found.power.value()];
             prop_assert!(figures.iter().all(|f| f.is_finite() && *f > 0.0), "{:?}", found);

@@ -52,7 +52,7 @@ const ORDER: [&str; 17] = [
 /// Charts that the page of a report must have: eleven always, and one for each part that is there.
 fn charts_of(report: &serde_json::Value) -> usize {
     let there = |part: &str, list: &str| report[part][list].as_array().is_some_and(|l| !l.is_empty());
-    let more = [!report["risk"].is_null(), there("cash", "quarters")];
+    let more = [!report["risk"].is_null(), there("cash", "quarters"), there("scaling", "points"), there("scaling", "points")];
     11 + more.iter().filter(|yes| **yes).count()
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tetra_chip::ChipSet;
 use tetra_quantity::{TableText, Tables};
 use tetra_study::validate::{Bench, Prediction, predict, read};
-use tetra_workload::{Aliases, hf::read_config};
+use tetra_workload::{Aliases, UNet, hf::read_config};
 
 /// Figures are committed with one decimal; the last one may round differently.
 const TOLERANCE: f64 = 0.1001;
@@ -86,6 +86,7 @@ struct Names {
     bench: Bench,
     models: BTreeMap<String, String>,
     chips: BTreeMap<String, String>,
+    benchmarks: BTreeMap<String, String>,
 }
 
 fn bench(renamed: bool) -> Names {
@@ -118,7 +119,30 @@ fn bench(renamed: bool) -> Names {
     }
     let set = ChipSet::parse(chips.iter().map(|(n, t)| (n.as_str(), t.as_str()))).unwrap();
     let aliases = Aliases::parse(&if renamed { String::new() } else { fs::read_to_string(root().join("models/aliases.csv")).unwrap() });
-    Names { bench: Bench::new(&tables, set, models, aliases).unwrap(), models: model_names, chips: chip_names }
+    let mut benchmark_names = BTreeMap::new();
+    let [training, serving] = ["benchmarks", "services"].map(|file| {
+        let mut all: toml::Table = fs::read_to_string(root().join(format!("data/{file}.toml"))).unwrap().parse().unwrap();
+        for (key, benchmark) in all.iter_mut() {
+            let named = benchmark.as_table_mut().unwrap();
+            let model = named["model"].as_str().unwrap().to_owned();
+            for name in named["names"].as_array_mut().unwrap() {
+                let before = name.as_str().unwrap().to_owned();
+                if renamed {
+                    *name = format!("renamed {key}").into();
+                }
+                benchmark_names.insert(before, name.as_str().unwrap().to_owned());
+            }
+            if let Some(now) = model_names.get(&model) {
+                named.insert("model".into(), now.clone().into());
+            }
+        }
+        all.to_string()
+    });
+    let mut bench = Bench::new(&tables, set, models, aliases).unwrap().with_benchmarks(&training, &serving).unwrap();
+    for (file, text) in folder("data/diffusion", ".json") {
+        bench.unets.insert(file.trim_end_matches(".json").to_owned(), UNet::from_json(&file, &text).unwrap());
+    }
+    Names { bench, models: model_names, chips: chip_names, benchmarks: benchmark_names }
 }
 
 /// A cell of the altered table: other ids, sources, engines, models and chips, and a measured value 1.7 times as large.
@@ -126,7 +150,7 @@ fn altered(column: &str, cell: &str, before: &Names, after: &Names) -> String {
     let model = |name: &str| before.bench.model(name).map(|m| after.models[&m.name].clone());
     match column {
         "source_url" | "source_where" | "engine" | "engine_version" => "elsewhere".into(),
-        "model" => model(cell).unwrap_or_else(|| cell.to_owned()),
+        "model" => after.benchmarks.get(cell).cloned().or_else(|| model(cell)).unwrap_or_else(|| cell.to_owned()),
         "accelerator" => before.bench.chips.find(cell).map_or_else(|| cell.to_owned(), |c| after.chips[&c.name].clone()),
         // The words before those of a process name the chip.
         "architecture" => {

@@ -1,9 +1,13 @@
 //! `tetra chip`: the ops of a model's step on a chip, or the chip itself.
 
+use std::path::Path;
+
 use tetra_chip::describe::step_rows;
+use tetra_chip::design::{self, Description};
 use tetra_chip::facts::{ChipFact, chip_facts};
-use tetra_chip::{Chip, ChipConstants};
-use tetra_quantity::{Fraction, Seconds, SquareMetres, show_number};
+use tetra_chip::template::{Design, build};
+use tetra_chip::{Chip, ChipConstants, ChipError};
+use tetra_quantity::{Fraction, Seconds, SquareMetres, Tables, show_number};
 use tetra_workload::{Shard, Work, graph};
 
 use super::Answer;
@@ -11,7 +15,7 @@ use super::import::{architecture, imported, is_architecture, is_foreign};
 use super::inputs::{chip, model, precision, tables};
 use crate::cli::ChipAt;
 use crate::failure::Failure;
-use crate::files::{Library, write_file};
+use crate::files::{Library, read_text, write_file};
 use crate::show::{sections, table};
 
 /// Draws of the constants behind a printed range.
@@ -26,46 +30,119 @@ fn work(phase: &str, batch: u64, context: u64) -> Result<Work, Failure> {
     }
 }
 
-/// The chip that is meant and what an import says of it; writes the files that are asked for.
-fn opened(library: &Library, at: &ChipAt, constants: &ChipConstants) -> Result<(Chip, Vec<String>), Failure> {
-    let (found, notes) = if is_foreign(&at.chip) {
-        let import = imported(library, &at.chip)?;
-        if let Some(path) = &at.out {
-            write_file(path, &import.toml)?;
-        }
-        (import.chip, import.notes)
-    } else {
-        if let Some(path) = &at.out {
-            return Err(Failure::input(path, "--out writes imported chips", "give another tool's file, or leave --out out"));
-        }
-        (chip(library, &at.chip)?, Vec::new())
-    };
-    if let Some(path) = &at.floorplan {
-        write_file(path, &tetra_chip::drawing::svg(&found, constants))?;
+/// The chip that is meant, the tables that made it, and what its reader has to say.
+struct Opened {
+    chip: Chip,
+    /// Point of the template, where it was given as one.
+    point: Option<Design>,
+    tables: Tables,
+    constants: ChipConstants,
+    notes: Vec<String>,
+    /// Its file, where an import wrote one.
+    file: Option<String>,
+}
+
+fn constants(tables: &Tables) -> Result<ChipConstants, Failure> {
+    ChipConstants::from_tables(tables).map_err(|e| Failure::all("data", [e]))
+}
+
+/// The chip of a point file, and the point; notes where the file says otherwise than its point.
+fn pointed(name: &str, text: &str, tables: &Tables) -> Result<(Chip, Design, Vec<String>), Failure> {
+    let said = |errors: Vec<ChipError>| Failure::Input(errors.iter().map(ToString::to_string).collect());
+    let reading = design::read(name, text).map_err(said)?;
+    let constants = constants(tables)?;
+    let chip = build(&reading.point, &constants).map_err(|e| Failure::misfit(&e))?;
+    let notes = reading.differences(tables, &constants).map_err(|e| Failure::misfit(&e))?;
+    Ok((chip, reading.point, notes))
+}
+
+/// The chip of a point file.
+pub fn of_point(name: &str, text: &str, tables: &Tables) -> Result<(Chip, Vec<String>), Failure> {
+    pointed(name, text, tables).map(|(chip, _, notes)| (chip, notes))
+}
+
+/// Reads what `at` names.
+fn open(library: &Library, at: &ChipAt) -> Result<Opened, Failure> {
+    if !at.set.is_empty() {
+        return Err(Failure::Input(vec![format!("--set: {} has no variables; they belong to architectures (YAML)", at.chip)]));
     }
-    Ok((found, notes))
+    if let Some(id) = at.point {
+        let (point, tables) = super::study::point(library, Path::new(&at.chip), id)?;
+        let constants = constants(&tables)?;
+        let chip = build(&point, &constants).map_err(|e| Failure::misfit(&e))?;
+        return Ok(Opened { chip, point: Some(point), tables, constants, notes: Vec::new(), file: None });
+    }
+    let tables = tables(library)?;
+    let constants = constants(&tables)?;
+    if is_foreign(&at.chip) {
+        let import = imported(library, &at.chip)?;
+        return Ok(Opened { chip: import.chip, point: None, tables, constants, notes: import.notes, file: Some(import.toml) });
+    }
+    let path = Path::new(&at.chip);
+    if path.is_file() {
+        let text = read_text(path)?;
+        if design::is_point(&text) {
+            let (chip, point, notes) = pointed(&at.chip, &text, &tables)?;
+            return Ok(Opened { chip, point: Some(point), tables, constants, notes, file: None });
+        }
+    }
+    Ok(Opened { chip: chip(library, &at.chip)?, point: None, tables, constants, notes: Vec::new(), file: None })
+}
+
+/// Writes the files that are asked for.
+fn write(at: &ChipAt, opened: &Opened) -> Result<(), Failure> {
+    let Opened { chip, constants, .. } = opened;
+    if let Some(path) = &at.out {
+        write_file(path, opened.file.as_ref().unwrap_or(&chip.to_toml()))?;
+    }
+    if let Some(path) = &at.design {
+        let point = match &opened.point {
+            Some(point) => point.clone(),
+            None => design::template_of(&at.chip, chip, constants).map_err(|e| Failure::Input(vec![e.to_string()]))?,
+        };
+        let (found, _) = Description::of(&point, &opened.tables, constants).map_err(|e| Failure::misfit(&e))?;
+        let json = path.extension().is_some_and(|e| e == "json");
+        let text = if json { serde_json::to_string_pretty(&found).map_err(|e| Failure::Fault(e.to_string()))? } else { found.to_toml() };
+        write_file(path, &text)?;
+    }
+    if let Some(path) = &at.floorplan {
+        write_file(path, &tetra_chip::drawing::svg(chip, constants))?;
+    }
+    Ok(())
 }
 
 pub fn answer(library: &Library, at: &ChipAt) -> Result<Answer, Failure> {
     if is_architecture(&at.chip) {
         return architecture(library, at);
     }
-    let tables = tables(library)?;
-    let constants = ChipConstants::from_tables(&tables).map_err(|e| Failure::all("data", [e]))?;
-    let (chip, notes) = opened(library, at, &constants)?;
-    let Some(config) = &at.model else {
-        let draws: Result<Vec<_>, _> = (0..DRAWS).map(|d| ChipConstants::from_tables(&tables.sample(0, d))).collect();
-        let facts = chip_facts(&chip, &constants, &draws.map_err(|e| Failure::all("data", [e]))?);
-        let text =
-            if notes.is_empty() { itself(&chip, &facts) } else { sections(&[("", itself(&chip, &facts)), ("imported", notes.join("\n"))]) };
-        return Answer::new(text, &serde_json::json!({ "name": chip.name, "facts": facts, "notes": notes }));
+    let opened = open(library, at)?;
+    write(at, &opened)?;
+    match &at.model {
+        Some(config) => at_work(library, at, config, &opened),
+        None => alone(&opened),
+    }
+}
+
+/// The chip itself.
+fn alone(Opened { chip, tables, constants, notes, .. }: &Opened) -> Result<Answer, Failure> {
+    let draws: Result<Vec<_>, _> = (0..DRAWS).map(|d| ChipConstants::from_tables(&tables.sample(0, d))).collect();
+    let facts = chip_facts(chip, constants, &draws.map_err(|e| Failure::all("data", [e]))?);
+    let text = if notes.is_empty() {
+        itself(chip, &facts)
+    } else {
+        sections(&[("", itself(chip, &facts)), ("notes of the reader", notes.join("\n"))])
     };
+    Answer::new(text, &serde_json::json!({ "name": chip.name, "facts": facts, "notes": notes }))
+}
+
+/// The chip at a model's step.
+fn at_work(library: &Library, at: &ChipAt, config: &str, Opened { chip, constants, .. }: &Opened) -> Result<Answer, Failure> {
     let model = model(library, config)?;
     let (batch, context) = (at.batch.max(1), at.context);
     let work = work(&at.phase, batch, context)?;
     let shard = Shard { tensor_parallel: at.tp.max(1), expert_tensor: at.tp.max(1), ..Shard::ONE };
     let graph = graph(&model, &work, &shard, &precision(&at.precision)?).map_err(|e| Failure::misfit(&e))?;
-    let step = step_rows(&graph, &chip, &constants);
+    let step = step_rows(&graph, chip, constants);
     let share = |v: f64| Fraction(v).to_string();
     let rows = step.rows.iter().map(|r| {
         let bound = serde_json::to_value(r.bound_by).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();

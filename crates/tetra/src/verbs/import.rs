@@ -36,16 +36,21 @@ pub fn levels(library: &Library, name: &str, set: &BTreeMap<String, String>) -> 
         .map_err(|errors| Failure::Input(errors.iter().map(ToString::to_string).collect()))
 }
 
+/// Values of variables, as given by `--set NAME=VALUE`.
+pub fn variables(set: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err(Failure::Input(vec![format!("--set \"{text}\": write NAME=VALUE")])),
+    };
+    set.iter().map(pair).collect()
+}
+
 /// The machine of an architecture of AccelForge or Timeloop: its file, and what was not carried over.
 pub fn architecture(library: &Library, at: &ChipAt) -> Result<Answer, Failure> {
-    let mut set = BTreeMap::new();
-    for pair in &at.set {
-        let Some((name, value)) = pair.split_once('=') else {
-            return Err(Failure::Input(vec![format!("--set \"{pair}\": write NAME=VALUE")]));
-        };
-        set.insert(name.trim().to_owned(), value.trim().to_owned());
+    if at.design.is_some() || at.point.is_some() {
+        return Err(Failure::Input(vec![format!("{}: --design and --point are for chips of the template", at.chip)]));
     }
-    let found = levels(library, &at.chip, &set)?;
+    let found = levels(library, &at.chip, &variables(&at.set)?)?;
     if let Some(path) = &at.out {
         write_file(path, &found.toml)?;
     }

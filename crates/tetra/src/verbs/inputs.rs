@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tetra_chip::design::is_point;
 use tetra_chip::nest::Machine;
 use tetra_chip::{Chip, ChipConstants, ChipError, ChipSet};
 use tetra_quantity::{TableText, Tables};
 use tetra_study::validate::Bench;
-use tetra_workload::{Aliases, ConfigError, DataType, Model, Precision, hf::read_config, near};
+use tetra_workload::{Aliases, ConfigError, DataType, Model, Precision, UNet, hf::read_config, near};
 
-use super::import::{imported, is_architecture, is_foreign, levels};
+use super::import::{imported, is_architecture, is_foreign, levels, variables};
 use crate::failure::Failure;
 use crate::files::{Library, Texts, read_text};
 
@@ -99,7 +100,11 @@ pub fn chip(library: &Library, name: &str) -> Result<Chip, Failure> {
         return imported(library, name).map(|i| i.chip);
     }
     if name.ends_with(".toml") || path.exists() {
-        return Chip::from_toml(name, &read_text(path)?).map_err(|errors| Failure::Input(errors.iter().map(ToString::to_string).collect()));
+        let text = read_text(path)?;
+        if is_point(&text) {
+            return super::chip::of_point(name, &text, &tables(library)?).map(|(chip, _)| chip);
+        }
+        return Chip::from_toml(name, &text).map_err(|errors| Failure::Input(errors.iter().map(ToString::to_string).collect()));
     }
     let set = chips(library, &Texts::new())?;
     if let Some(chip) = set.find(name) {
@@ -111,11 +116,14 @@ pub fn chip(library: &Library, name: &str) -> Result<Chip, Failure> {
 }
 
 /// A machine by path of its TOML file (of its levels, or of a chip), by built-in name, or a chip by name.
-pub fn machine(library: &Library, name: &str, bits: Option<u64>) -> Result<Machine, Failure> {
+pub fn machine(library: &Library, name: &str, set: &[String], bits: Option<u64>) -> Result<Machine, Failure> {
     let said = |errors: Vec<ChipError>| Failure::Input(errors.iter().map(ToString::to_string).collect());
     let path = Path::new(name);
     if is_architecture(name) {
-        return levels(library, name, &BTreeMap::new()).map(|i| i.machine);
+        return levels(library, name, &variables(set)?).map(|i| i.machine);
+    }
+    if !set.is_empty() {
+        return Err(Failure::Input(vec![format!("--set: {name} has no variables; they belong to architectures (YAML)")]));
     }
     if path.is_file() {
         let text = read_text(path)?;
@@ -143,5 +151,13 @@ pub fn precision(word: &str) -> Result<Precision, Failure> {
 /// Everything that a prediction for a published row may look at.
 pub fn bench(library: &Library, chips_more: &Texts, models_more: &Texts) -> Result<Bench, Failure> {
     let models = models(library, models_more)?;
-    Bench::new(&tables(library)?, chips(library, chips_more)?, models, aliases(library)).map_err(|e| Failure::all("data", [e]))
+    let bench = Bench::new(&tables(library)?, chips(library, chips_more)?, models, aliases(library));
+    let text = |name: &str| library.data.get(name).map_or("", String::as_str);
+    let named = bench.map_err(|e| Failure::all("data", [e]))?.with_benchmarks(text("benchmarks.toml"), text("services.toml"));
+    let mut bench = named.map_err(|e| Failure::Input(vec![e]))?;
+    for (name, text) in library.under("diffusion", ".json") {
+        let unet = UNet::from_json(name, text).map_err(|e| Failure::Input(vec![e.to_string()]))?;
+        bench.unets.insert(stem(name), unet);
+    }
+    Ok(bench)
 }

@@ -12,7 +12,7 @@ use crate::files::{Library, write_file};
 use crate::show::{sections, table};
 
 pub fn answer(library: &Library, at: &MapAt) -> Result<Answer, Failure> {
-    let machine = machine(library, &at.chip, named_bits(&at.op))?;
+    let machine = machine(library, &at.chip, &at.set, named_bits(&at.op))?;
     let mode = if at.mode == "ideal" { Mode::Ideal } else { Mode::Real };
     let objective = match at.objective.as_str() {
         "time" => Some(Objective::Time),

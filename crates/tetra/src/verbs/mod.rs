@@ -12,6 +12,8 @@ mod new;
 mod serve;
 mod study;
 mod train;
+mod train_given;
+mod train_text;
 mod validate;
 
 use serde::Serialize;

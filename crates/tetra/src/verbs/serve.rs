@@ -34,6 +34,7 @@ pub fn answer(library: &Library, at: &Serve) -> Result<Answer, Failure> {
         input: at.input,
         output: at.output,
         ttft: limit("ttft", &at.ttft)?,
+        tail: None,
         tpot: limit("tpot", &at.tpot)?,
         arrivals: Arrivals::Steady,
     };

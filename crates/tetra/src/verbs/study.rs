@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde_json::Value;
-use tetra_quantity::{KgCo2e, TableText, TokensPerSecond, Usd, show_number};
+use tetra_chip::template::Design;
+use tetra_quantity::{KgCo2e, TableText, Tables, TokensPerSecond, Usd, show_number};
 use tetra_study::report::{Figure, OptionFigures, Report};
 use tetra_study::{Answer as Found, InputTexts, Inputs, RunError, Study, read_study};
 
@@ -47,6 +48,15 @@ pub fn read(library: &Library, folder: &Path) -> Result<Asked, Failure> {
     let inputs = Inputs::read(&shown, &text, &study, &texts).map_err(|e| Failure::Input(e.lines()))?;
     let name = folder.canonicalize().ok().and_then(|p| p.file_name().map(|n| n.to_string_lossy().into_owned()));
     Ok(Asked { name: name.unwrap_or_else(|| "study".into()), study, inputs })
+}
+
+/// Chip `id` of a study's grid, and the tables with the study's overrides.
+pub fn point(library: &Library, folder: &Path, id: usize) -> Result<(Design, Tables), Failure> {
+    let Inputs { grid, tables, .. } = read(library, folder)?.inputs;
+    if id >= grid.size() {
+        return Err(Failure::Input(vec![format!("--point {id}: grid \"{}\" has {} chips, from 0", grid.name, grid.size())]));
+    }
+    Ok((grid.design(id), tables))
 }
 
 /// `NAME.json` and `NAME/config.json` beside the study, by NAME.

@@ -1,115 +1,120 @@
 //! `tetra train`: one training step on a cluster; flags left out are searched.
 
 use serde::Serialize;
-use tetra_chip::{Chip, ChipConstants, Timer};
-use tetra_cluster::{ClusterConstants, Kernels, Recompute, TrainMetric, TrainMisfit, TrainPrediction, TrainRow, TrainStep, predict};
-use tetra_quantity::{Fraction, Seconds, show_number};
+use tetra_chip::Timer;
+use tetra_cluster::train::change::{Change, Priceable, changes};
+use tetra_cluster::train::report::{MemoryPart, Rates, RunTotals, TimePart, memory_parts, rates, run_totals, time_parts};
+use tetra_cluster::train::schedule::DRAWN_TASKS;
+use tetra_cluster::{Cluster, PlanSpace, Schedule, Searcher, Stated, TrainFound, TrainStep, WhyNot};
+use tetra_quantity::{Seconds, Tokens};
+use tetra_study::validate::{ModelError, Prediction, step_interval};
 
 use super::Answer;
-use super::inputs::{chip, model, precision, tables};
+use super::train_given::Given;
+use super::train_text::{plan, text};
 use crate::cli::Train;
 use crate::failure::Failure;
-use crate::files::Library;
-use crate::show::{sections, table};
+use crate::files::{Library, write_file};
 
+/// Changes shown to a person.
+pub const SHOWN: usize = 3;
+
+/// What was found.
 #[derive(Serialize)]
-struct Found {
-    step: TrainStep,
-    parts: Vec<(&'static str, Seconds)>,
-    searched: bool,
+pub struct Found {
+    pub cluster: Option<Cluster>,
+    pub step: TrainStep,
+    pub parts: Vec<(&'static str, Seconds)>,
+    pub searched: bool,
+    pub tried: u64,
+    pub search: Option<TrainFound>,
+    /// 80 % interval of the step's time, in seconds.
+    pub interval: Prediction,
+    pub time: Vec<TimePart>,
+    pub memory: Vec<MemoryPart>,
+    pub rates: Rates,
+    pub run: Option<RunTotals>,
+    pub changes: Vec<Change>,
+    pub front: Vec<TrainStep>,
+    pub why_not: Option<WhyNot>,
+    /// What a text states and was not carried over.
+    pub notes: Vec<String>,
+    pub left_out: Vec<String>,
 }
 
 pub fn answer(library: &Library, at: &Train) -> Result<Answer, Failure> {
-    let tables = tables(library)?;
-    let (model, chip) = (model(library, &at.model)?, chip(library, &at.chip)?);
-    let data = |e| Failure::all("data", [e]);
-    let (ops, cluster) = (ChipConstants::from_tables(&tables).map_err(data)?, ClusterConstants::from_tables(&tables).map_err(data)?);
-    precision(&at.precision)?;
-    let row = TrainRow {
-        model: Some(&model),
-        sequence: Some(at.seq),
-        global_batch: Some(at.global_batch),
-        micro_batch: at.micro_batch,
-        tensor_parallel: at.tp,
-        pipeline_parallel: at.pp,
-        virtual_stages: at.vpp,
-        data_parallel: at.dp,
-        context_parallel: at.cp,
-        expert_parallel: at.ep,
-        sequence_parallel: at.sp,
-        recompute: at.recompute.as_deref().map(recompute).transpose()?,
-        precision: &at.precision,
-        chips: Some(at.n),
-        kernels: Some(Kernels::Fused),
-        ..TrainRow::default()
+    let given = Given::read(library, at)?;
+    let (ask, timer) = (given.ask(), Timer::new(&given.chip, &given.ops));
+    let mut searcher = Searcher::new(ask, &given.chip, &timer, &given.network, &given.constants);
+    let space = space(&given, at)?;
+    let misfit = |e| Failure::misfit(&e);
+    let (step, tried, search) = chosen(&given, at, &mut searcher, &space)?;
+    let why_not = at.why_not.as_deref().map(|knobs| why_not(knobs, &given, &mut searcher, &step, &space)).transpose()?;
+    let front = if at.front { searcher.front(&space).map_err(misfit)? } else { Vec::new() };
+    if let Some(path) = &at.picture {
+        let none = || Failure::Input(vec!["--picture: the step has no pipeline to draw: state --pp 2 or more".to_owned()]);
+        write_file(path, &searcher.drawing(&step.layout, DRAWN_TASKS).map_err(misfit)?.ok_or_else(none)?)?;
+    }
+    let run = at.tokens.map(|tokens| run_totals(&ask, &searcher.run(&step, Tokens(tokens)), Tokens(tokens)));
+    let error = ModelError::from_tables(&given.tables).map_err(|e| Failure::all("data", [e]))?;
+    let now = Priceable { ask, chip: &given.chip, ops: &given.ops, network: &given.network, constants: &given.constants };
+    let found = Found {
+        interval: step_interval(step.time.value(), &given.chip, &error).map_err(Failure::Fault)?,
+        parts: step.breakdown.parts().to_vec(),
+        searched: tried > 1,
+        time: time_parts(&step),
+        memory: memory_parts(&step, given.chip.memory.hbm),
+        rates: rates(&ask, &step),
+        changes: changes(&now, &step),
+        notes: given.job.notes.clone(),
+        left_out: given.job.left_out.clone(),
+        cluster: given.cluster.clone(),
+        step,
+        tried,
+        search,
+        run,
+        front,
+        why_not,
     };
-    let timer = Timer::new(&chip, &ops);
-    let found = predict(&row, &chip, &timer, &cluster).map_err(|e| Failure::misfit(&e))?;
-    let product = found.step.layout.chips();
-    if product != at.n {
-        return Err(Failure::misfit(&TrainMisfit::Chips { product, chips: at.n }));
-    }
-    if let Some(misfit) = found.step.misfit(&chip) {
-        return Err(Failure::misfit(&misfit));
-    }
-    let parts = found.step.breakdown.parts().to_vec();
-    Answer::new(text(&chip, &found), &Found { step: found.step, parts, searched: found.searched })
+    Answer::new(text(&given, &found), &found)
 }
 
-fn recompute(word: &str) -> Result<Recompute, Failure> {
-    match word {
-        "none" => Ok(Recompute::None),
-        "selective" => Ok(Recompute::Selective),
-        "full" => Ok(Recompute::Full),
-        other => Err(Failure::Input(vec![format!("--recompute \"{other}\": write none, selective or full")])),
+/// The fastest step that agrees with what is stated, plans looked at, and how the search went.
+fn chosen(
+    given: &Given,
+    at: &Train,
+    searcher: &mut Searcher<'_>,
+    space: &PlanSpace,
+) -> Result<(TrainStep, u64, Option<TrainFound>), Failure> {
+    let misfit = |e| Failure::misfit(&e);
+    let found = if at.search {
+        let found = searcher.search(space).map_err(misfit)?;
+        (found.best, found.plans, Some(found))
+    } else {
+        let found = given.stated.best(given.chips, searcher, &given.network).map_err(misfit)?;
+        (found.step, found.tried, None)
+    };
+    let Some(why) = found.0.misfit(&given.chip) else { return Ok(found) };
+    let mut lines = vec![why.to_string()];
+    if let WhyNot::TooLarge { relief: Some((knob, step)), .. } = searcher.why_not(&found.0.layout, &found.0, space) {
+        lines.push(format!("another {knob} alone would make it fit, {} per step: {}", step.time, plan(&step.layout)));
     }
+    Err(Failure::Misfit(lines))
 }
 
-fn text(chip: &Chip, found: &TrainPrediction) -> String {
-    let step = found.step;
-    let parts = step.breakdown.parts();
-    let mut times: Vec<_> = parts.iter().filter(|(_, t)| t.value() > 0.0).map(|(n, t)| vec![(*n).to_owned(), t.to_string()]).collect();
-    times.push(vec!["step".into(), step.time.to_string()]);
-    let m = &step.memory;
-    let memory = [
-        ("weights", m.weights),
-        ("gradients", m.gradients),
-        ("optimizer", m.optimizer),
-        ("activations", m.activations),
-        ("logits", m.logits),
-        ("reserved", m.reserved),
-        ("sum", m.total()),
-        ("HBM", chip.memory.hbm),
-    ];
-    let figures = [
-        ("model FLOP utilisation", Fraction(step.mfu).to_string()),
-        ("hardware FLOP utilisation", Fraction(step.hfu).to_string()),
-        ("tokens/s per chip", show_number(found.value(TrainMetric::TokensPerSecondPerChip))),
-        ("mean power of a chip", step.power.to_string()),
-        ("energy of a chip per step", step.energy.to_string()),
-    ];
-    sections(&[
-        ("", layout(chip, found)),
-        ("", table(&["time", ""], 1, times)),
-        ("", table(&["memory of the fullest chip", ""], 1, memory.iter().map(|(n, b)| vec![(*n).to_owned(), b.to_string()]))),
-        ("", table(&["", ""], 1, figures.iter().map(|(k, v)| vec![(*k).to_owned(), v.clone()]))),
-    ])
+/// Why not the plan that differs from the one found in these knobs.
+fn why_not(knobs: &str, given: &Given, searcher: &mut Searcher<'_>, step: &TrainStep, space: &PlanSpace) -> Result<WhyNot, Failure> {
+    let plan = Stated::parse(knobs).map_err(|e| Failure::Input(vec![format!("--why-not: {e}")]))?;
+    Ok(searcher.why_not(&plan.over(&step.layout, given.chips), step, space))
 }
 
-fn layout(chip: &Chip, found: &TrainPrediction) -> String {
-    let l = &found.step.layout;
-    format!(
-        "{} × {}: tensor {}, pipeline {} (virtual {}), data {}, context {}, expert {}, microbatch {}, recompute {}{}",
-        l.chips(),
-        chip.name,
-        l.tensor_parallel,
-        l.pipeline_parallel,
-        l.virtual_stages,
-        l.data_parallel,
-        l.context_parallel,
-        l.expert_parallel,
-        l.micro_batch,
-        format!("{:?}", l.recompute).to_lowercase(),
-        if found.searched { "; what was left out was searched" } else { "" }
-    )
+/// The plans that are searched, with what is stated kept.
+fn space(given: &Given, at: &Train) -> Result<PlanSpace, Failure> {
+    if at.search && given.stated.recompute.is_some() {
+        let mend = "leave --recompute out, or --search";
+        return Err(Failure::Input(vec![format!("--search: how much is recomputed is part of the search: {mend}")]));
+    }
+    let usual = PlanSpace::usual(given.chips);
+    let wide = PlanSpace { schedules: Schedule::ALL.to_vec(), offloads: PlanSpace::all_offloads(), ..usual.clone() };
+    Ok(if at.search { wide } else { usual }.with(&given.stated))
 }
