@@ -1,61 +1,22 @@
 //! Fits constants of training on the rows of `validation/training_measured.csv`, run from the root of the repository:
 //! `fit_training [KEY=VALUE …] [--fit KEY,KEY,…] [--leave] [--without KEY=VALUE,…] [--skip TEXT,…] [--table FILE] [--rows]`; `KEY` is a row of the data tables.
 //!
-//! Loss: soft-L1 of ln(predicted/measured) with scale 5 %, every source (place of publication and chip) with weight 1; damped Gauss-Newton over the logarithms of
+//! Loss: soft-L1 of ln(predicted/measured) with scale 3 %, every source (place of publication and chip) with weight 1; damped Gauss-Newton over the logarithms of
 //! the constants. `--leave` fits again without each source in turn and scores that source; `--without` scores with one constant changed, fitted anew or not.
 
+mod shared;
+
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 
+use shared::{Outcome, Record, models, records, texts};
 use tetra_chip::{Chip, ChipConstants, ChipSet, Timer};
 use tetra_cluster::{ClusterConstants, Recompute, TrainMetric, TrainRow, predict};
 use tetra_quantity::{TableText, Tables};
 use tetra_workload::Model;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-type Record = BTreeMap<String, String>;
-
 const SCALE: f64 = 0.03;
 const ROUNDS: usize = 12;
-
-fn texts(folder: &str, end: &str) -> Outcome<Vec<(String, String)>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-        if let Some(stem) = name.strip_suffix(end) {
-            all.push((stem.to_owned(), fs::read_to_string(&path)?));
-        }
-    }
-    all.sort();
-    Ok(all)
-}
-
-fn records(path: &str) -> Outcome<Vec<Record>> {
-    let mut reader = csv::Reader::from_path(path)?;
-    let headers = reader.headers()?.clone();
-    let mut all = Vec::new();
-    for record in reader.records() {
-        let record = record?;
-        all.push(headers.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect());
-    }
-    Ok(all)
-}
-
-fn models() -> Outcome<BTreeMap<String, Model>> {
-    let mut models = BTreeMap::new();
-    for (name, text) in texts("models", ".json")? {
-        let model = tetra_workload::hf::read_config(&name, &text).map_err(|e| format!("{name}: {e:?}"))?;
-        models.insert(name.to_lowercase(), model);
-    }
-    for record in records("models/aliases.csv")? {
-        if let Some(model) = models.get(&record["model"].to_lowercase()).cloned() {
-            models.insert(record["alias"].to_lowercase(), model);
-        }
-    }
-    Ok(models)
-}
 
 fn row<'a>(r: &'a Record, models: &'a BTreeMap<String, Model>) -> TrainRow<'a> {
     let number = |c: &str| r[c].trim().parse::<f64>().ok();

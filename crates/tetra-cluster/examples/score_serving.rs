@@ -1,18 +1,17 @@
 //! Scores the serving and inference predictions against the tables of `validation/`: `score_serving [KEY=VALUE …] [--rows]`, run from the root of the
 //! repository; `KEY` is a row of the data tables.
 
+mod shared;
+
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 
+use shared::{Outcome, Record, models, records, texts};
 use tetra_chip::{Chip, ChipConstants, ChipSet, Timer};
 use tetra_cluster::serve::{Bench, InferenceRow, ServeConstants, ServingRow, WorkerRow, predict, predict_inference};
 use tetra_cluster::{ClusterConstants, Network};
 use tetra_quantity::{TableText, Tables};
 use tetra_workload::Model;
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
-type Record = BTreeMap<String, String>;
 
 /// One scored figure.
 struct Figure {
@@ -29,19 +28,6 @@ struct World {
     models: BTreeMap<String, Model>,
 }
 
-fn texts(folder: &str, end: &str) -> Outcome<Vec<(String, String)>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-        if let Some(stem) = name.strip_suffix(end) {
-            all.push((stem.to_owned(), fs::read_to_string(&path)?));
-        }
-    }
-    all.sort();
-    Ok(all)
-}
-
 fn world() -> Outcome<World> {
     let data = texts("data", ".csv")?;
     let list: Vec<TableText<'_>> = data.iter().map(|(name, text)| TableText { name, text }).collect();
@@ -53,17 +39,7 @@ fn world() -> Outcome<World> {
     }
     let files = texts(&std::env::var("CHIPS").unwrap_or_else(|_| "data/chips".into()), ".toml")?;
     let chips = ChipSet::parse(files.iter().map(|(n, t)| (n.as_str(), t.as_str()))).map_err(|e| format!("{e:?}"))?;
-    let mut models = BTreeMap::new();
-    for (name, text) in texts("models", ".json")? {
-        let model = tetra_workload::hf::read_config(&name, &text).map_err(|e| format!("{name}: {e:?}"))?;
-        models.insert(name.to_lowercase(), model);
-    }
-    for record in records("models/aliases.csv")? {
-        if let Some(model) = models.get(&record["model"].to_lowercase()).cloned() {
-            models.insert(record["alias"].to_lowercase(), model);
-        }
-    }
-    Ok(World { tables, chips, models })
+    Ok(World { tables, chips, models: models()? })
 }
 
 /// The model of a name, with or without its maker.
@@ -124,17 +100,6 @@ fn inference_row(r: &Record) -> InferenceRow {
         metric: text(r, "metric").unwrap_or_default(),
         unit: text(r, "unit").unwrap_or_default(),
     }
-}
-
-fn records(path: &str) -> Outcome<Vec<Record>> {
-    let mut reader = csv::Reader::from_path(path)?;
-    let headers = reader.headers()?.clone();
-    let mut all = Vec::new();
-    for record in reader.records() {
-        let record = record?;
-        all.push(headers.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect());
-    }
-    Ok(all)
 }
 
 fn groups(metric: &str, r: &Record, columns: &[&str]) -> Vec<String> {
