@@ -6,7 +6,8 @@
 use tetra_quantity::MONTHS_PER_YEAR;
 
 use crate::input::{PlanInput, Product, Stage, Supplier};
-use crate::model::{Cell, Choosable, Limit, Model, Part, left};
+use crate::model::{Cell, Choosable, Limit, Model, left};
+use crate::plan::CostItem;
 
 /// Orders may not be placed earlier than they can be of use; a stage is of use once wafers can be started.
 fn first_order(product: &Product, stage: Stage) -> usize {
@@ -16,12 +17,12 @@ fn first_order(product: &Product, stage: Stage) -> usize {
     }
 }
 
-/// Part of the normal capacity in `month`, all outages together.
+/// CostItem of the normal capacity in `month`, all outages together.
 fn availability(input: &PlanInput, supplier: &Supplier, month: usize) -> f64 {
     input.outages.iter().filter(|o| o.strikes(supplier)).map(|o| o.availability(month)).product()
 }
 
-/// Part of an order placed in `month` that is delivered.
+/// CostItem of an order placed in `month` that is delivered.
 pub(crate) fn kept(input: &PlanInput, supplier: &Supplier, month: usize) -> f64 {
     let hit = |o: &&crate::input::Outage| {
         o.months > 0 && o.strikes(supplier) && month < o.from_month && month.saturating_add(supplier.lead_months) > o.from_month
@@ -58,7 +59,7 @@ impl Model {
             for j in 0..input.sites.len() {
                 if let Some(column) = self.install[0][j][t] {
                     let usd = left(input, residual, product.kept_per_year, t, product.life_months);
-                    self.charge(column, Part::Residual, input.months, -usd);
+                    self.charge(column, CostItem::Residual, input.months, -usd);
                 }
             }
         }
@@ -76,7 +77,7 @@ impl Model {
             let most = supplier.units_per_month / self.scale * availability(input, supplier, t);
             let upper = if optional { f64::INFINITY } else { most };
             let column = self.column(upper, Some(Limit::Capacity { supplier: n, month: t }), Some(t));
-            self.charge(column, Part::Stage(supplier.stage), t, usd);
+            self.charge(column, CostItem::Stage(supplier.stage), t, usd);
             *cell = Some(column);
         }
         self.order.push(cells);
@@ -120,7 +121,7 @@ impl Model {
                 continue;
             }
             let stock = self.column(f64::INFINITY, None, None);
-            self.charge(stock, Part::Stock, t, keep);
+            self.charge(stock, CostItem::Stock, t, keep);
             entries.push((stock, -1.0));
             entries.extend(before.map(|b| (b, 1.0)));
             self.row(0.0, 0.0, &entries, None);

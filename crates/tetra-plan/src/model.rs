@@ -5,28 +5,12 @@
 
 use tetra_quantity::{MONTHS_PER_YEAR, PerYear};
 
-use crate::input::{PlanInput, Stage, Tenure};
+use crate::input::{PlanInput, Tenure};
+use crate::plan::CostItem;
 use crate::programme::Programme;
 
 /// Chips and units times this many USD or watts make one scaled unit of money or power.
 pub(crate) const KILO: f64 = 1e3;
-
-/// Parts into which the cost is split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
-    Nre,
-    Stage(Stage),
-    Options,
-    Bought,
-    Rented,
-    SiteBuild,
-    SiteRunning,
-    Energy,
-    Upkeep,
-    Stock,
-    Unmet,
-    Residual,
-}
 
 /// What a row or a column's upper bound limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +39,7 @@ pub(crate) enum Limit {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charge {
     pub column: usize,
-    pub part: Part,
+    pub part: CostItem,
     pub month: usize,
     /// kUSD per scaled unit / scale = USD per chip / KILO.
     pub price: f64,
@@ -156,7 +140,7 @@ impl Model {
     }
 
     /// A price of a column: USD per unit.
-    pub(crate) fn charge(&mut self, column: usize, part: Part, month: usize, usd_per_unit: f64) {
+    pub(crate) fn charge(&mut self, column: usize, part: CostItem, month: usize, usd_per_unit: f64) {
         if usd_per_unit != 0.0 {
             self.charges.push(Charge { column, part, month, price: usd_per_unit / KILO });
         }
@@ -173,7 +157,7 @@ impl Model {
             self.decided.push(Some(start));
             let column = self.programme.column(0.0, 1.0, true);
             self.options.push((what, start, column));
-            self.charge(column, Part::Options, start, usd / self.scale);
+            self.charge(column, CostItem::Options, start, usd / self.scale);
             columns.push((start, column));
         }
         let once: Vec<_> = columns.iter().map(|&(_, c)| (c, 1.0)).collect();

@@ -7,7 +7,8 @@
 use tetra_quantity::MONTHS_PER_YEAR;
 
 use crate::input::{PlanInput, PlanSite, Tenure};
-use crate::model::{Cell, Choosable, KILO, Kind, Limit, Model, Part, Usage, left};
+use crate::model::{Cell, Choosable, KILO, Kind, Limit, Model, Usage, left};
+use crate::plan::CostItem;
 
 impl Model {
     pub(crate) fn add_sites(&mut self, input: &PlanInput) {
@@ -32,10 +33,10 @@ impl Model {
         for (t, cell) in order.iter_mut().enumerate().take(input.months.saturating_sub(site.lead_months)) {
             let limit = Some(Limit::Pace { site: j, month: t });
             let column = self.column(if opened.is_some() { f64::INFINITY } else { pace }, limit, Some(t));
-            self.charge(column, Part::SiteBuild, t, site.usd_per_w * KILO);
+            self.charge(column, CostItem::SiteBuild, t, site.usd_per_w * KILO);
             let age = input.months - t - site.lead_months;
             let kept = site.life_months.saturating_sub(age) as f64 / site.life_months.max(1) as f64;
-            self.charge(column, Part::Residual, input.months, -site.usd_per_w * KILO * kept);
+            self.charge(column, CostItem::Residual, input.months, -site.usd_per_w * KILO * kept);
             *cell = Some(column);
             if let Some(starts) = &opened {
                 let mut entries = vec![(column, 1.0)];
@@ -56,7 +57,7 @@ impl Model {
                 continue;
             }
             let column = self.column(f64::INFINITY, None, None);
-            self.charge(column, Part::SiteRunning, t, site.usd_per_w_year * KILO / MONTHS_PER_YEAR);
+            self.charge(column, CostItem::SiteRunning, t, site.usd_per_w_year * KILO / MONTHS_PER_YEAR);
             let entries = [Some((column, -1.0)), arrived.map(|c| (c, 1.0)), before.map(|c| (c, 1.0))];
             self.row(0.0, 0.0, &entries.into_iter().flatten().collect::<Vec<_>>(), None);
             ready[t] = Some(column);
@@ -108,8 +109,8 @@ impl Model {
             let lead = if kind == Kind::Own { 0 } else { first };
             let column = self.column(f64::INFINITY, None, Some(t - lead));
             let now = self.column(f64::INFINITY, None, None);
-            self.charge(now, Part::Energy, t, energy);
-            self.charge(now, Part::Upkeep, t, upkeep / MONTHS_PER_YEAR);
+            self.charge(now, CostItem::Energy, t, energy);
+            self.charge(now, CostItem::Upkeep, t, upkeep / MONTHS_PER_YEAR);
             let before = t.checked_sub(1).and_then(|m| standing[m]);
             let retired = t.checked_sub(life).and_then(|m| install[m]);
             let entries = [Some((now, -1.0)), Some((column, 1.0)), before.map(|c| (c, 1.0)), retired.map(|c| (c, -1.0))];
@@ -128,8 +129,8 @@ impl Model {
             let month = t - bridge.lead_months;
             let usd = price(bridge.usd, bridge.usd_change_per_year, month);
             for &c in &columns {
-                self.charge(c, Part::Bought, month, usd);
-                self.charge(c, Part::Residual, input.months, -left(input, usd, bridge.kept_per_year, t, bridge.life_months));
+                self.charge(c, CostItem::Bought, month, usd);
+                self.charge(c, CostItem::Residual, input.months, -left(input, usd, bridge.kept_per_year, t, bridge.life_months));
             }
             let entries: Vec<_> = columns.iter().map(|&c| (c, 1.0)).collect();
             let open: f64 = input.outages.iter().filter(|o| o.bought).map(|o| o.availability(month)).product();
@@ -190,7 +191,7 @@ impl Model {
                 let needed = input.demands[d].chips.get(t).copied().unwrap_or(0.0);
                 if bridge.chips_per_unit[d] > 0.0 && needed > 0.0 {
                     let column = self.column(f64::INFINITY, None, None);
-                    self.charge(column, Part::Rented, t, price(bridge.usd, bridge.usd_change_per_year, t));
+                    self.charge(column, CostItem::Rented, t, price(bridge.usd, bridge.usd_change_per_year, t));
                     self.rent.push((b, d, t, column));
                 }
             }
@@ -227,7 +228,7 @@ impl Model {
             }
             if demand.met_from.is_none_or(|m| t < m) {
                 let column = self.column(f64::INFINITY, None, None);
-                self.charge(column, Part::Unmet, t, demand.unmet_usd_per_chip_month);
+                self.charge(column, CostItem::Unmet, t, demand.unmet_usd_per_chip_month);
                 entries.push((column, 1.0));
                 unmet[t] = Some(column);
             }
@@ -237,7 +238,7 @@ impl Model {
     }
 }
 
-/// Part of its steady work that an own chip does in month `t`.
+/// CostItem of its steady work that an own chip does in month `t`.
 fn works(input: &PlanInput, t: usize) -> f64 {
     input.product.as_ref().and_then(|p| p.works.get(t)).copied().unwrap_or(1.0)
 }

@@ -60,10 +60,42 @@ pub enum CostKind {
     Residual,
 }
 
+/// What a payment is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CostItem {
+    /// Design, masks, software.
+    Nre,
+    /// What a stage of making delivers.
+    Stage(Stage),
+    /// Second sources, prepaid capacity, starts of sites.
+    Options,
+    /// Bought accelerators.
+    Bought,
+    /// Rented accelerators.
+    Rented,
+    /// Building of sites.
+    SiteBuild,
+    /// Running of sites.
+    SiteRunning,
+    /// Energy.
+    Energy,
+    /// Upkeep of machines.
+    Upkeep,
+    /// Keeping of stock.
+    Stock,
+    /// Demand that is not met.
+    Unmet,
+    /// Value left at the horizon.
+    Residual,
+}
+
 /// A part of the discounted cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostPart {
-    /// Which part, in plain words.
+    /// What it is for.
+    pub item: CostItem,
+    /// The same in plain words.
     pub name: String,
     /// What sort of payment it is.
     pub kind: CostKind,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::chain::kept;
 use crate::input::{PlanInput, Stage, Tenure};
-use crate::model::{Cell, Choosable, KILO, Kind, Model, Part, discount};
+use crate::model::{Cell, Choosable, KILO, Kind, Model, discount};
 use crate::plan::*;
 use crate::programme::Solution;
 
@@ -71,9 +71,10 @@ impl Read<'_> {
     }
 
     fn costs(&self) -> Vec<CostPart> {
-        let mut parts: BTreeMap<Part, CostPart> = BTreeMap::new();
-        let mut add = |part: Part, month: usize, usd: f64| {
+        let mut parts: BTreeMap<CostItem, CostPart> = BTreeMap::new();
+        let mut add = |part: CostItem, month: usize, usd: f64| {
             let entry = parts.entry(part).or_insert_with(|| CostPart {
+                item: part,
                 name: part_name(part).into(),
                 kind: part_kind(part),
                 usd: 0.0,
@@ -84,7 +85,7 @@ impl Read<'_> {
             entry.usd_by_month[month.min(self.input.months - 1)] += usd;
         };
         for &(month, usd) in self.input.product.iter().flat_map(|p| &p.nre) {
-            add(Part::Nre, month, usd);
+            add(CostItem::Nre, month, usd);
         }
         for c in &self.model.charges {
             let value = if self.model.programme.integer[c.column] { self.value[c.column].round() } else { self.value[c.column] };
@@ -232,32 +233,32 @@ pub(crate) fn choice(input: &PlanInput, what: Choosable, month: usize) -> Choice
     Choice { name, month, ready_month: month.saturating_add(months), usd }
 }
 
-fn part_kind(part: Part) -> CostKind {
+fn part_kind(part: CostItem) -> CostKind {
     match part {
-        Part::Nre | Part::Stage(_) | Part::Options | Part::Bought | Part::SiteBuild => CostKind::Capital,
-        Part::Rented | Part::SiteRunning | Part::Energy | Part::Upkeep | Part::Stock => CostKind::Running,
-        Part::Unmet => CostKind::Penalty,
-        Part::Residual => CostKind::Residual,
+        CostItem::Nre | CostItem::Stage(_) | CostItem::Options | CostItem::Bought | CostItem::SiteBuild => CostKind::Capital,
+        CostItem::Rented | CostItem::SiteRunning | CostItem::Energy | CostItem::Upkeep | CostItem::Stock => CostKind::Running,
+        CostItem::Unmet => CostKind::Penalty,
+        CostItem::Residual => CostKind::Residual,
     }
 }
 
-fn part_name(part: Part) -> &'static str {
+fn part_name(part: CostItem) -> &'static str {
     match part {
-        Part::Nre => "design, masks, software (NRE)",
-        Part::Stage(Stage::Wafer) => "wafers",
-        Part::Stage(Stage::Hbm) => "HBM",
-        Part::Stage(Stage::Packaging) => "advanced packaging",
-        Part::Stage(Stage::Test) => "test",
-        Part::Stage(Stage::Server) => "servers and network",
-        Part::Options => "second sources, prepaid capacity, site starts",
-        Part::Bought => "bought accelerators",
-        Part::Rented => "rented accelerators",
-        Part::SiteBuild => "building of sites",
-        Part::SiteRunning => "running of sites",
-        Part::Energy => "energy",
-        Part::Upkeep => "upkeep of machines",
-        Part::Stock => "keeping of stock",
-        Part::Unmet => "penalty for unmet demand",
-        Part::Residual => "value left at the horizon",
+        CostItem::Nre => "design, masks, software (NRE)",
+        CostItem::Stage(Stage::Wafer) => "wafers",
+        CostItem::Stage(Stage::Hbm) => "HBM",
+        CostItem::Stage(Stage::Packaging) => "advanced packaging",
+        CostItem::Stage(Stage::Test) => "test",
+        CostItem::Stage(Stage::Server) => "servers and network",
+        CostItem::Options => "second sources, prepaid capacity, site starts",
+        CostItem::Bought => "bought accelerators",
+        CostItem::Rented => "rented accelerators",
+        CostItem::SiteBuild => "building of sites",
+        CostItem::SiteRunning => "running of sites",
+        CostItem::Energy => "energy",
+        CostItem::Upkeep => "upkeep of machines",
+        CostItem::Stock => "keeping of stock",
+        CostItem::Unmet => "penalty for unmet demand",
+        CostItem::Residual => "value left at the horizon",
     }
 }

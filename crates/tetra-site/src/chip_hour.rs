@@ -86,17 +86,57 @@ impl Opex {
         self.parts().iter().map(|p| p.1).sum()
     }
 
-    /// Parts by name.
-    pub fn parts(&self) -> [(&'static str, Usd); 7] {
+    /// Parts by what they pay for.
+    pub fn parts(&self) -> [(OpexItem, Usd); 7] {
         [
-            ("electricity", self.electricity),
-            ("water", self.water),
-            ("staff", self.staff),
-            ("server upkeep", self.it_upkeep),
-            ("facility upkeep", self.facility_upkeep),
-            ("insurance and tax", self.insurance),
-            ("rent", self.rent),
+            (OpexItem::Electricity, self.electricity),
+            (OpexItem::Water, self.water),
+            (OpexItem::Staff, self.staff),
+            (OpexItem::ItUpkeep, self.it_upkeep),
+            (OpexItem::FacilityUpkeep, self.facility_upkeep),
+            (OpexItem::Insurance, self.insurance),
+            (OpexItem::Rent, self.rent),
         ]
+    }
+}
+
+/// What money spent per year pays for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpexItem {
+    /// Electricity.
+    Electricity,
+    /// Water.
+    Water,
+    /// Staff.
+    Staff,
+    /// Repair and support of servers and network.
+    ItUpkeep,
+    /// Upkeep of the building.
+    FacilityUpkeep,
+    /// Insurance and property tax.
+    Insurance,
+    /// Rent of a leased hall.
+    Rent,
+}
+
+impl OpexItem {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Electricity => "electricity",
+            Self::Water => "water",
+            Self::Staff => "staff",
+            Self::ItUpkeep => "server upkeep",
+            Self::FacilityUpkeep => "facility upkeep",
+            Self::Insurance => "insurance and tax",
+            Self::Rent => "rent",
+        }
+    }
+
+    /// Whether it pays for the hall instead of what runs in it.
+    pub fn is_hall(self) -> bool {
+        matches!(self, Self::FacilityUpkeep | Self::Rent)
     }
 }
 
@@ -150,8 +190,8 @@ impl ChipHour {
             let recovery = if i + 1 == capex.len() { self.facility_recovery } else { self.it_recovery };
             parts[i] = (name, usd.value() * recovery / YEAR_HOURS);
         }
-        for (i, (name, usd)) in self.opex.parts().into_iter().enumerate() {
-            parts[capex.len() + i] = (name, usd.value() / YEAR_HOURS);
+        for (i, (item, usd)) in self.opex.parts().into_iter().enumerate() {
+            parts[capex.len() + i] = (item.words(), usd.value() / YEAR_HOURS);
         }
         parts
     }

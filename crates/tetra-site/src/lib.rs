@@ -14,7 +14,7 @@ mod power;
 mod residency;
 mod site;
 
-pub use chip_hour::{Capex, ChipHour, Finance, Opex, at_plant, at_site, capital_recovery, chip_hour, plants};
+pub use chip_hour::{Capex, ChipHour, Finance, Opex, OpexItem, at_plant, at_site, capital_recovery, chip_hour, plants};
 pub use constants::{CoolingConstants, CostConstants, NetworkConstants, PowerConstants, ServerConstants, SiteConstants, Stage};
 pub use cooling::{Cooling, PlantYear, WetBulb, plant_year};
 pub use error::{Fit, Misfit, SiteDataError};
