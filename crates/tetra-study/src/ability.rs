@@ -3,15 +3,16 @@
 use tetra_chip::{Chip, Timer};
 use tetra_cluster::fleet::{FleetPart, ServiceDemand, TrainingDemand, size_fleet};
 use tetra_cluster::serve::{Arrivals, Bound, Demand, SearchSpace, bound, search};
-use tetra_cluster::{Network, ServeAsk, ServeMisfit, Serving};
+use tetra_cluster::{Network, ServeAsk, Serving};
 use tetra_quantity::{MONTH_S, TokensPerSecond};
 use tetra_site::{ChipPower, PowerAt};
 
 use crate::inputs::Inputs;
 use crate::memo::Known;
+use crate::misfit::AbilityMisfit;
 use crate::stand::Part;
 use crate::study::Study;
-use crate::train_fit::{TrainAbility, TrainJob, TrainReason};
+use crate::train_fit::{TrainAbility, TrainJob};
 
 /// The study's asks in the words of the cluster, made once.
 #[derive(Debug)]
@@ -33,15 +34,6 @@ pub struct Ability {
     pub services: Vec<Serving>,
     /// By training run.
     pub trainings: Vec<TrainAbility>,
-}
-
-/// Why a chip cannot do what is asked; the index names the service or run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum AbilityMisfit {
-    /// A service.
-    Serve(usize, ServeMisfit),
-    /// A training run.
-    Train(usize, TrainReason),
 }
 
 impl<'a> Asks<'a> {

@@ -1,11 +1,11 @@
 //! The run's answer: plans the best chips, works out every option, and gathers everything that the page and the JSON show.
 
-use crate::ability::AbilityMisfit;
 use crate::cashflow::LineKind;
 use crate::compare::{Worked, misfit_figures};
 use crate::evaluate::Setting;
 use crate::explain::{Node, explanations};
 use crate::inputs::Inputs;
+use crate::misfit::RunError;
 use crate::options::{Options, Planner};
 use crate::progress::Progress;
 use crate::report::{Figure, Flow, Frame, MonthsReport, NumberReport, Report, SourceReport, Verdict};
@@ -30,24 +30,13 @@ pub struct Answer {
     pub cashflow: String,
 }
 
-/// Why there is no answer at all.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum RunError {
-    /// A service that no chip can answer.
-    #[error("{0}")]
-    Ask(String),
-    /// Suppliers that cannot be read.
-    #[error("{0}")]
-    Supply(String),
-}
-
 /// The main job.
 ///
 /// # Errors
 /// An ask that no chip can answer, or broken supplier data. Options that do not fit are part of the answer.
 pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) -> Result<Answer, RunError> {
     let places = places(study, inputs);
-    let asks = asks(study, inputs, &places).map_err(|e| RunError::Ask(unanswerable(study, e)))?;
+    let asks = asks(study, inputs, &places).map_err(|e| RunError::Ask(e.words(study)))?;
     let mut setting = setting(study, inputs, &asks, &places);
     let evaluated = evaluate_all(study, inputs, &mut setting, progress);
     let planner = Planner::new(&setting, &evaluated)?;
@@ -85,14 +74,6 @@ pub fn run(name: &str, study: &Study, inputs: &Inputs, progress: &dyn Progress) 
     let designs = design_rows(&setting, &evaluated.searched, &options.planned);
     let explanations = explanations(&setting, &worked);
     Ok(Answer { report, designs, explanations, cashflow: crate::cash::csv(&setting, &worked) })
-}
-
-/// What is asked that no chip can answer.
-pub fn unanswerable(study: &Study, misfit: AbilityMisfit) -> String {
-    match misfit {
-        AbilityMisfit::Serve(i, why) => format!("service \"{}\": {why}", study.services.get(i).map_or("", |s| &s.name)),
-        AbilityMisfit::Train(i, why) => format!("training \"{}\": {why}", study.trainings.get(i).map_or("", |t| &t.name)),
-    }
 }
 
 fn figures(setting: &Setting<'_>, options: &Options, evaluated: &Evaluated<'_>, rules: &[String]) -> Vec<crate::report::OptionFigures> {
@@ -171,35 +152,23 @@ fn money(setting: &Setting<'_>, w: &Worked) -> Vec<Flow> {
             flows.push(Flow { from: from.to_owned(), to: to.to_owned(), usd });
         }
     };
-    let lines = w.outcome.ledger.by_line(rate);
+    let lines: Vec<_> = w.outcome.ledger.by_line(rate).collect();
     let left = -w.value_of(setting, LineKind::Residual);
     flow("net cost", "all payments", w.outcome.payments(rate));
     flow("value left at the end", "all payments", left);
     for group in ["own chips", "machines", "sites", "bridge", "unmet"] {
-        let of = lines.iter().filter(|l| l.1 != LineKind::Residual && group_of(&l.0) == group);
-        let total: f64 = of.clone().map(|l| l.2).sum();
+        let of = lines.iter().filter(|(l, _)| l.kind != LineKind::Residual && l.purpose.group() == group);
+        let total: f64 = of.clone().map(|l| l.1).sum();
         let single = of.clone().count() < 2;
         match of.clone().next() {
-            Some(l) if single => flow("all payments", &l.0, total),
+            Some((l, _)) if single => flow("all payments", &l.name, total),
             _ => {
                 flow("all payments", group, total);
-                of.for_each(|l| flow(group, &l.0, l.2));
+                of.for_each(|(l, usd)| flow(group, &l.name, *usd));
             }
         }
     }
     flows
-}
-
-/// What a payment is for: own chips, their machines, sites, the bridge, or unmet demand.
-pub fn group_of(line: &str) -> &'static str {
-    let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
-    match line {
-        _ if has(&["rented", "bought"]) => "bridge",
-        _ if has(&["unmet"]) => "unmet",
-        _ if has(&["servers"]) => "machines",
-        _ if has(&["sites", "energy", "rent", "halls", "electricity", "water", "staff", "upkeep", "insurance"]) => "sites",
-        _ => "own chips",
-    }
 }
 
 fn not_modelled(study: &Study, inputs: &Inputs) -> Vec<String> {

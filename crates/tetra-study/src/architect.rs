@@ -174,8 +174,8 @@ fn differences(setting: &Setting<'_>, chosen: &Worked, other: &Worked) -> Vec<St
 fn payments(setting: &Setting<'_>, w: &Worked) -> BTreeMap<String, f64> {
     let each = w.serving_share(setting) / setting.tokens.max(f64::MIN_POSITIVE) * 1e6;
     let mut sums = BTreeMap::new();
-    for (name, kind, usd) in w.outcome.ledger.by_line(setting.study.frame.discount_rate) {
-        let name = if kind == LineKind::Residual { "what is left at the end, a credit".to_owned() } else { name.into_owned() };
+    for (line, usd) in w.outcome.ledger.by_line(setting.study.frame.discount_rate) {
+        let name = if line.kind == LineKind::Residual { "what is left at the end, a credit" } else { &line.name }.to_owned();
         *sums.entry(name).or_default() += usd * each;
     }
     sums

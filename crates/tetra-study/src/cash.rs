@@ -10,8 +10,7 @@
 
 use tetra_quantity::MONTHS_PER_YEAR;
 
-use crate::answer::group_of;
-use crate::cashflow::{Line, LineKind};
+use crate::cashflow::{Line, LineKind, Purpose};
 use crate::compare::Worked;
 use crate::evaluate::Setting;
 use crate::report::{CashReport, Figure};
@@ -37,7 +36,7 @@ pub fn cash(setting: &Setting<'_>, w: &Worked) -> CashReport {
     CashReport {
         peak_quarter: quarters.iter().fold((String::new(), 0.0), dearest),
         peak_funding_usd: Figure::exact(before(|_| true), "USD"),
-        at_risk_usd: before(|l| ["own chips", "machines"].contains(&group_of(&l.name))),
+        at_risk_usd: before(|l| ["own chips", "machines"].contains(&l.purpose.group())),
         own_month,
         stranded_usd: stranded.iter().map(|s| s.1).sum(),
         stranded,
@@ -53,13 +52,13 @@ fn paid(w: &Worked, m: usize, of: impl Fn(&Line) -> bool) -> f64 {
 
 /// Whether a payment buys machines or their parts; design is spent and lost however demand goes.
 fn buys_machines(line: &Line) -> bool {
-    const OTHER: [&str; 3] = ["design", "second sources", "building of sites"];
-    line.kind == LineKind::Capex && group_of(&line.name) != "sites" && !OTHER.iter().any(|o| line.name.contains(o))
+    let lost = matches!(line.purpose, Purpose::Design | Purpose::Options);
+    line.kind == LineKind::Capex && !lost && line.purpose.group() != "sites"
 }
 
 /// Whether a payment is for halls, which are leased to the end.
 fn leases(line: &Line) -> bool {
-    ["running of sites", "rent", "facility upkeep"].contains(&line.name.as_ref())
+    line.kind == LineKind::Opex && line.purpose == Purpose::Halls
 }
 
 /// What is lost when demand halves in month `at` (index), by part.

@@ -6,12 +6,15 @@
 use std::borrow::Cow;
 
 use tetra_quantity::{MONTH_S, PerYear, TokensPerSecond, Usd};
+use tetra_site::OpexItem;
 
 /// One kind of payment by month of the horizon (index 0 is month 1). Income is negative.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Line {
     /// What is paid for: `chips`, `servers`, `electricity`, …
     pub name: Cow<'static, str>,
+    /// What that is to prices, delays and losses.
+    pub purpose: Purpose,
     /// Whether it buys something that lasts.
     pub kind: LineKind,
     /// Dollars by month.
@@ -32,6 +35,76 @@ pub enum LineKind {
     Residual,
 }
 
+/// What a payment is for: its price, the delays that move it and what is lost of it go by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Design, masks, software.
+    Design,
+    /// Second sources, prepaid capacity, starts of sites.
+    Options,
+    /// Wafers of own chips.
+    Wafers,
+    /// Their stacked memory.
+    Memory,
+    /// Their packages.
+    Packaging,
+    /// Their test.
+    Test,
+    /// Chips, whole.
+    Chips,
+    /// Servers and network around chips.
+    Servers,
+    /// Bought machines, whole.
+    Bought,
+    /// Machines rented on demand.
+    Rented,
+    /// Machines rented by the year.
+    Reserved,
+    /// Building of sites.
+    Building,
+    /// Halls: their rent and upkeep, or their price.
+    Halls,
+    /// Electricity and water.
+    Energy,
+    /// Staff, upkeep of machines, insurance.
+    Upkeep,
+    /// Keeping of stock.
+    Stock,
+    /// Demand that is not met.
+    Unmet,
+    /// Value left at the end.
+    Left,
+}
+
+impl Purpose {
+    /// Whether it is paid for machines that run.
+    pub fn is_use(self) -> bool {
+        matches!(self, Self::Halls | Self::Energy | Self::Upkeep)
+    }
+
+    /// What it belongs to: own chips, their machines, sites, the bridge, or unmet demand.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Bought | Self::Rented | Self::Reserved => "bridge",
+            Self::Unmet => "unmet",
+            Self::Servers => "machines",
+            Self::Building | Self::Halls | Self::Energy | Self::Upkeep => "sites",
+            _ => "own chips",
+        }
+    }
+}
+
+impl From<OpexItem> for Purpose {
+    fn from(item: OpexItem) -> Self {
+        match item {
+            OpexItem::Electricity | OpexItem::Water => Self::Energy,
+            OpexItem::Staff | OpexItem::ItUpkeep | OpexItem::Insurance => Self::Upkeep,
+            OpexItem::FacilityUpkeep | OpexItem::Rent => Self::Halls,
+        }
+    }
+}
+
 /// All payments of one option.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
 pub struct Ledger {
@@ -48,18 +121,18 @@ impl Ledger {
     }
 
     /// Adds a payment; months outside the horizon are ignored.
-    pub fn pay(&mut self, name: impl Into<Cow<'static, str>>, kind: LineKind, month: usize, usd: f64) {
+    pub fn pay(&mut self, name: impl Into<Cow<'static, str>>, purpose: Purpose, kind: LineKind, month: usize, usd: f64) {
         if month >= self.months || usd == 0.0 {
             return;
         }
-        self.line(name, kind)[month] += usd;
+        self.line(name, purpose, kind)[month] += usd;
     }
 
     /// Dollars by month of one line, which is new where there was none.
-    pub fn line(&mut self, name: impl Into<Cow<'static, str>>, kind: LineKind) -> &mut [f64] {
+    pub fn line(&mut self, name: impl Into<Cow<'static, str>>, purpose: Purpose, kind: LineKind) -> &mut [f64] {
         let name = name.into();
-        let at = self.lines.iter().position(|l| l.name == name && l.kind == kind).unwrap_or_else(|| {
-            self.lines.push(Line { name, kind, usd: vec![0.0; self.months] });
+        let at = self.lines.iter().position(|l| l.name == name && l.purpose == purpose && l.kind == kind).unwrap_or_else(|| {
+            self.lines.push(Line { name, purpose, kind, usd: vec![0.0; self.months] });
             self.lines.len() - 1
         });
         &mut self.lines[at].usd
@@ -69,7 +142,7 @@ impl Ledger {
     pub fn add(&mut self, other: &Self) {
         for line in &other.lines {
             for (month, &usd) in line.usd.iter().enumerate() {
-                self.pay(line.name.clone(), line.kind, month, usd);
+                self.pay(line.name.clone(), line.purpose, line.kind, month, usd);
             }
         }
     }
@@ -88,8 +161,8 @@ impl Ledger {
     }
 
     /// Present value by line.
-    pub fn by_line(&self, rate: PerYear) -> Vec<(Cow<'static, str>, LineKind, f64)> {
-        self.lines.iter().map(|l| (l.name.clone(), l.kind, line_value(l, rate))).collect()
+    pub fn by_line(&self, rate: PerYear) -> impl Iterator<Item = (&Line, f64)> {
+        self.lines.iter().map(move |l| (l, line_value(l, rate)))
     }
 
     /// Undiscounted total of one kind.
@@ -129,7 +202,7 @@ mod tests {
         // 100 at the end of each of 5 years at 8 %: 399.27 (Brealey, Myers and Allen, annuity table: factor 3.993).
         let mut ledger = Ledger::new(61);
         for year in 1..=5 {
-            ledger.pay("rent", LineKind::Opex, 12 * year, 100.0);
+            ledger.pay("rent", Purpose::Halls, LineKind::Opex, 12 * year, 100.0);
         }
         assert!((ledger.present_value(PerYear(0.08)).value() - 399.27).abs() < 0.005);
     }
@@ -142,11 +215,11 @@ mod tests {
             let mut ledger = Ledger::new(60);
             let mut direct = 0.0;
             for (month, usd, i) in payments {
-                ledger.pay(names[i], kinds[i], month, usd);
+                ledger.pay(names[i], Purpose::Chips, kinds[i], month, usd);
                 direct += usd / (1.0 + rate).powf(month as f64 / 12.0);
             }
             let whole = ledger.present_value(PerYear(rate)).value();
-            let parts: f64 = ledger.by_line(PerYear(rate)).iter().map(|p| p.2).sum();
+            let parts: f64 = ledger.by_line(PerYear(rate)).map(|p| p.1).sum();
             prop_assert!((whole - direct).abs() <= 1e-6 * (1.0 + direct.abs()).max(1e3));
             prop_assert!((whole - parts).abs() <= 1e-6 * (1.0 + whole.abs()));
             let twice = ledger.clone().scaled(2.0).present_value(PerYear(rate)).value();

@@ -171,7 +171,7 @@ impl Worked {
 
     /// Present value of one kind of payments, dollars.
     pub fn value_of(&self, setting: &Setting<'_>, kind: LineKind) -> f64 {
-        self.outcome.ledger.by_line(setting.study.frame.discount_rate).iter().filter(|l| l.1 == kind).map(|l| l.2).sum()
+        self.outcome.ledger.by_line(setting.study.frame.discount_rate).filter(|(l, _)| l.kind == kind).map(|(_, usd)| usd).sum()
     }
 }
 
@@ -200,7 +200,7 @@ pub fn misfit_figures(name: &str, why: &[String]) -> OptionFigures {
 
 /// A misfit in words.
 pub fn words(misfit: &Misfit, setting: &Setting<'_>) -> String {
-    use crate::ability::AbilityMisfit;
+    use crate::misfit::AbilityMisfit;
     let service = |i: usize| setting.study.services.get(i).map_or("?", |s| s.name.as_str());
     let run = |i: usize| setting.study.trainings.get(i).map_or("?", |t| t.name.as_str());
     match misfit {

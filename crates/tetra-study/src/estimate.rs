@@ -5,8 +5,9 @@
 //! A kept fleet goes on serving the share `fleet/need` of all demand. Leaves out: limits of suppliers and sites, which the plan knows.
 
 use tetra_quantity::PerYear;
+use tetra_site::OpexItem;
 
-use crate::cashflow::{Ledger, LineKind};
+use crate::cashflow::{Ledger, LineKind, Purpose};
 use crate::market::Market;
 
 /// Money and watts of one chip with its share of everything around it.
@@ -18,8 +19,8 @@ pub struct Unit {
     pub equipment_usd: f64,
     /// Halls, dollars.
     pub facility_usd: f64,
-    /// Dollars per year, by name.
-    pub opex_usd_per_year: Vec<(&'static str, f64)>,
+    /// Dollars per year, by what they pay for.
+    pub opex_usd_per_year: Vec<(OpexItem, f64)>,
     /// Peak watts at the racks.
     pub it_w: f64,
     /// Carbon of running, kg per year.
@@ -126,18 +127,18 @@ fn bridged(bridging: Bridging, means: &Means<'_>, nre: &[(usize, f64)], market: 
     for m in 0..months {
         serve_month(&mut e, means, m);
     }
-    pay_fleet(&mut e.ledger, &means.own, &e.own, months, ["chips", "servers and network", "halls"], market);
+    pay_fleet(&mut e.ledger, &means.own, &e.own, months, OWN, market);
     if let Some(kind) = &means.bridge {
         let until = if bridging == Bridging::Sell { means.own.from.min(months) } else { months };
-        pay_fleet(&mut e.ledger, kind, &e.bought, until, ["bought GPUs", "bought GPUs", "bought GPUs"], market);
+        pay_fleet(&mut e.ledger, kind, &e.bought, until, [("bought GPUs", Purpose::Bought); 3], market);
     }
     for m in 0..months {
         let rent = means.rent.map_or(0.0, |r| r.usd_per_month);
-        e.ledger.pay("rented GPUs", LineKind::Opex, m, e.rented[m] * rent);
-        e.ledger.pay("unmet demand", LineKind::Penalty, m, e.unmet[m] * means.penalty.get(m).copied().unwrap_or(0.0));
+        e.ledger.pay("rented GPUs", Purpose::Rented, LineKind::Opex, m, e.rented[m] * rent);
+        e.ledger.pay("unmet demand", Purpose::Unmet, LineKind::Penalty, m, e.unmet[m] * means.penalty.get(m).copied().unwrap_or(0.0));
     }
     for &(m, usd) in nre {
-        e.ledger.pay("design and software", LineKind::Capex, m, usd);
+        e.ledger.pay("design and software", Purpose::Design, LineKind::Capex, m, usd);
     }
     e
 }
@@ -167,8 +168,11 @@ fn serve_month(e: &mut Estimate, means: &Means<'_>, m: usize) {
     }
 }
 
+/// What chips, what stands around them and halls are called where they are of the own kind.
+const OWN: [(&str, Purpose); 3] = [("chips", Purpose::Chips), ("servers and network", Purpose::Servers), ("halls", Purpose::Halls)];
+
 /// Purchases, running cost and value at the end of one fleet that stands until month `until`.
-fn pay_fleet(ledger: &mut Ledger, kind: &Kind<'_>, standing: &[f64], until: usize, names: [&'static str; 3], market: &Market) {
+fn pay_fleet(ledger: &mut Ledger, kind: &Kind<'_>, standing: &[f64], until: usize, names: [(&'static str, Purpose); 3], market: &Market) {
     let unit = kind.unit;
     let standing = &standing[..until.min(standing.len())];
     if standing.iter().all(|n| *n == 0.0) {
@@ -176,16 +180,16 @@ fn pay_fleet(ledger: &mut Ledger, kind: &Kind<'_>, standing: &[f64], until: usiz
     }
     let added = |m: usize| (standing[m] - if m > 0 { standing[m - 1] } else { 0.0 }).max(0.0);
     let paid = names.into_iter().zip([unit.chip_usd, unit.equipment_usd, unit.facility_usd]);
-    for (name, usd) in paid.filter(|p| p.1 != 0.0) {
-        let line = ledger.line(name, LineKind::Capex);
+    for ((name, purpose), usd) in paid.filter(|p| p.1 != 0.0) {
+        let line = ledger.line(name, purpose, LineKind::Capex);
         (0..standing.len()).for_each(|m| line[m] += added(m) * usd);
     }
-    for &(name, usd) in unit.opex_usd_per_year.iter().filter(|o| o.1 != 0.0) {
-        let line = ledger.line(name, LineKind::Opex);
+    for &(item, usd) in unit.opex_usd_per_year.iter().filter(|o| o.1 != 0.0) {
+        let line = ledger.line(item.words(), item.into(), LineKind::Opex);
         standing.iter().zip(line).for_each(|(n, paid)| *paid += n * usd / 12.0);
     }
     let (it, facility) = (unit.chip_usd * kind.keeps + unit.equipment_usd, unit.facility_usd);
-    let left = &mut ledger.line("value at the end", LineKind::Residual)[until.saturating_sub(1)];
+    let left = &mut ledger.line("value at the end", Purpose::Left, LineKind::Residual)[until.saturating_sub(1)];
     for m in 0..standing.len() {
         let age = until - m;
         *left -= added(m) * (market.residual_after(age) * it + market.facility_residual_at(age as f64) * facility);
@@ -196,7 +200,7 @@ fn pay_fleet(ledger: &mut Ledger, kind: &Kind<'_>, standing: &[f64], until: usiz
 pub fn standing_cost(kind: &Kind<'_>, market: &Market, rate: PerYear) -> f64 {
     let months = kind.need.len();
     let mut ledger = Ledger::new(months);
-    pay_fleet(&mut ledger, kind, &vec![1.0; months], months, ["chips", "servers and network", "halls"], market);
+    pay_fleet(&mut ledger, kind, &vec![1.0; months], months, OWN, market);
     ledger.present_value(rate).value()
 }
 
@@ -234,7 +238,7 @@ mod tests {
             chip_usd: chip,
             equipment_usd: 0.4 * chip,
             facility_usd: 5e3,
-            opex_usd_per_year: vec![("electricity", 1e3)],
+            opex_usd_per_year: vec![(OpexItem::Electricity, 1e3)],
             ..Unit::default()
         }
     }

@@ -14,11 +14,12 @@ use tetra_foundry::{ExportClass, Package, PackageSpec, Volume, export_of, packag
 use tetra_quantity::{DAY_S, Usd, YEAR_S};
 use tetra_site::{Finance, PowerAt, PriceBasis};
 
-use crate::ability::{Ability, AbilityMisfit, Asks, Parts, bounds, search_order, serve};
+use crate::ability::{Ability, Asks, Parts, bounds, search_order, serve};
 use crate::estimate::{Estimate, Kind, Means, Rent, Unit, estimate, standing_cost};
 use crate::inputs::Inputs;
 use crate::market::Market;
 use crate::memo::{Known, Memo};
+use crate::misfit::AbilityMisfit;
 use crate::pareto::{Goals, excluded};
 use crate::stand::{Bought, Part, Place, StandMisfit, Standing, stand};
 use crate::study::Study;
@@ -346,7 +347,7 @@ impl Setting<'_> {
     }
 
     fn parts<'s>(&'s self, chip: &'s Chip, source: &Source) -> Result<Parts<'s>, Misfit> {
-        let allowed = crate::rules::allowed(chip, self)?;
+        let allowed = crate::allowed::allowed(chip, self)?;
         Ok(Parts { study: self.study, allowed, chip, at: source.power_at(), inputs: self.inputs })
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tetra_quantity::{DAY_S, Row, show_number};
 
-use crate::cashflow::LineKind;
+use crate::cashflow::{LineKind, Purpose};
 use crate::compare::Worked;
 use crate::evaluate::{Setting, Source};
 
@@ -78,7 +78,9 @@ pub fn explanations(setting: &Setting<'_>, worked: &[&Worked]) -> Vec<Node> {
             [(LineKind::Capex, "capex_usd", "capital over the horizon"), (LineKind::Opex, "opex_usd", "running cost over the horizon")]
         {
             let lines = w.outcome.ledger.lines.iter().filter(|l| l.kind == kind);
-            let parts = lines.map(|l| with_rows(setting, w, Node::leaf(l.name.to_string(), l.usd.iter().sum(), "USD"))).collect();
+            let parts = lines
+                .map(|l| with_rows(setting, paid_for(l.purpose, w), Node::leaf(l.name.to_string(), l.usd.iter().sum(), "USD")))
+                .collect();
             all.push(Node::sum(format!("{name}.{figure}"), words, "USD", parts));
         }
         all.push(chips(w, &name));
@@ -86,7 +88,8 @@ pub fn explanations(setting: &Setting<'_>, worked: &[&Worked]) -> Vec<Node> {
         all.push(carbon(setting, w, &name));
         all.extend(training(setting, w, &name));
         if let Source::Own(package) = &w.source {
-            let parts = package.waterfall.iter().map(|(n, usd)| with_rows(setting, w, Node::leaf(*n, usd.value(), "USD"))).collect();
+            let parts =
+                package.waterfall.iter().map(|(n, usd)| with_rows(setting, made_of(n, w), Node::leaf(*n, usd.value(), "USD"))).collect();
             all.push(Node::sum(format!("{name}.unit_cost_usd"), "cost of one chip", "USD", parts));
             let parts = package.nre.parts.iter().map(|(n, usd)| Node::leaf(*n, usd.value(), "USD")).collect();
             let node = Node::sum(format!("{name}.nre_usd"), "design cost", "USD", parts);
@@ -100,8 +103,9 @@ fn levelised(setting: &Setting<'_>, w: &Worked, name: &str) -> Node {
     let rate = setting.study.frame.discount_rate;
     let scale = w.serving_share(setting) / setting.tokens.max(f64::MIN_POSITIVE) * 1e6;
     let lines = w.outcome.ledger.by_line(rate);
-    let parts =
-        lines.into_iter().map(|(line, _, usd)| with_rows(setting, w, Node::leaf(line.to_string(), usd * scale, "USD/Mtokens"))).collect();
+    let parts = lines
+        .map(|(l, usd)| with_rows(setting, paid_for(l.purpose, w), Node::leaf(l.name.to_string(), usd * scale, "USD/Mtokens")))
+        .collect();
     let node = Node::sum(format!("{name}.usd_per_million_output_tokens"), "levelised cost", "USD/Mtokens", parts);
     let how = "sum of present values × share of serving in the chip-months / present value of output tokens";
     Node { how: how.into(), ..node }
@@ -142,25 +146,39 @@ fn training(setting: &Setting<'_>, w: &Worked, name: &str) -> Vec<Node> {
     runs.map(one).collect()
 }
 
-/// Rows under a line of payments, by what the line pays for.
-fn with_rows(setting: &Setting<'_>, w: &Worked, node: Node) -> Node {
+/// Items of the tables behind a payment.
+fn paid_for(purpose: Purpose, w: &Worked) -> Vec<&str> {
     let chip = &w.chip;
-    let has = |words: &[&str]| words.iter().any(|x| node.name.contains(x));
-    let items: Vec<&str> = match () {
-        () if has(&["wafer", "dies"]) => vec![&chip.silicon.node, "die", "wafer"],
-        () if has(&["HBM", "memory"]) => vec![&chip.memory.hbm_kind],
-        () if has(&["packaging", "interposer", "substrate", "bonding", "module"]) => vec!["assembly", &chip.silicon.package],
-        () if has(&["test"]) => vec!["chip_test"],
-        () if has(&["design"]) => vec!["nre", "partner", &chip.silicon.node],
-        () if has(&["rented"]) => vec!["rent"],
-        () if has(&["bought", "chips"]) => vec!["price_server", "price_module"],
-        () if has(&["servers"]) => vec!["server", "scale_out"],
-        () if has(&["sites", "rent", "halls", "staff", "upkeep", "insurance"]) => vec!["site_cost"],
-        () if has(&["energy", "electricity", "water"]) => vec!["power_chain", "cooling"],
-        () if has(&["unmet"]) => vec!["unmet"],
-        () if has(&["value"]) => vec!["residual"],
+    match purpose {
+        Purpose::Wafers => vec![&chip.silicon.node, "die", "wafer"],
+        Purpose::Memory => vec![&chip.memory.hbm_kind],
+        Purpose::Packaging => vec!["assembly", &chip.silicon.package],
+        Purpose::Test => vec!["chip_test"],
+        Purpose::Design => vec!["nre", "partner", &chip.silicon.node],
+        Purpose::Rented | Purpose::Reserved => vec!["rent"],
+        Purpose::Bought | Purpose::Chips => vec!["price_server", "price_module"],
+        Purpose::Servers => vec!["server", "scale_out"],
+        Purpose::Building | Purpose::Halls | Purpose::Upkeep => vec!["site_cost"],
+        Purpose::Energy => vec!["power_chain", "cooling"],
+        Purpose::Unmet => vec!["unmet"],
+        Purpose::Left => vec!["residual"],
+        Purpose::Options | Purpose::Stock => Vec::new(),
+    }
+}
+
+/// Items of the tables behind a line of a package's cost.
+fn made_of<'a>(line: &str, w: &'a Worked) -> Vec<&'a str> {
+    let has = |words: &[&str]| words.iter().any(|x| line.contains(x));
+    match () {
+        () if has(&["wafer", "dies"]) => paid_for(Purpose::Wafers, w),
+        () if has(&["memory"]) => paid_for(Purpose::Memory, w),
+        () if has(&["interposer", "substrate", "bonding"]) => paid_for(Purpose::Packaging, w),
+        () if has(&["test"]) => paid_for(Purpose::Test, w),
         () => Vec::new(),
-    };
+    }
+}
+
+fn with_rows(setting: &Setting<'_>, items: Vec<&str>, node: Node) -> Node {
     Node { rows: rows(setting, &items), ..node }
 }
 

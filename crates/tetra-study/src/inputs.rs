@@ -10,14 +10,17 @@ use tetra_quantity::{DataError, TableText, Tables};
 use tetra_site::{Residency, Site, SiteConstants, SiteTable};
 use tetra_workload::Model;
 
+use crate::chances::Chances;
 use crate::confidential::Confidential;
-use crate::draw::Chances;
 use crate::grid::Grid;
 use crate::market::Market;
 use crate::probe::Probe;
 use crate::problem::{Problems, StudyError};
+use crate::rows::moved;
 use crate::scenario::{Happening, Scenario};
 use crate::study::Study;
+#[cfg(feature = "plan")]
+use crate::supply::Supply;
 use crate::validate::ModelError;
 
 /// Texts of all inputs.
@@ -186,7 +189,7 @@ impl Inputs {
         let inputs = Self { tables, chips, models, sites, grid, constants, probes, suppliers, outages, scenarios, happening };
         #[cfg(feature = "plan")]
         {
-            let supply = crate::supply::Supply::read(&inputs).map_err(|e| InputError::Data(vec![e.to_string()]))?;
+            let supply = inputs.supply().map_err(|e| InputError::Data(vec![e.to_string()]))?;
             let unmet = supply.unmet(&study.supply).into_iter();
             unmet.for_each(|(at, cause, mend)| problems.add(place_of(text, &at), cause, mend));
         }
@@ -194,9 +197,29 @@ impl Inputs {
         if problems.0.is_empty() { Ok(inputs) } else { Err(Box::new(StudyError::new(file, text, problems.0)).into()) }
     }
 
+    /// The inputs of a scenario's world.
+    ///
+    /// # Errors
+    /// A number that a row cannot hold.
+    pub fn in_scenario(&self, scenario: &Scenario) -> Result<Self, String> {
+        let tables = scenario.tables(&self.tables, self.constants.market.successor_change_per_year())?;
+        let mut constants = Constants::from_tables(&tables).map_err(|e| e.to_string())?;
+        constants.dies = self.constants.dies.clone();
+        Ok(self.in_world(tables, constants, scenario.happening()))
+    }
+
+    /// Suppliers and outages of this world.
+    ///
+    /// # Errors
+    /// Broken texts or missing rows.
+    #[cfg(feature = "plan")]
+    pub fn supply(&self) -> Result<Supply, tetra_plan::PlanError> {
+        Supply::read(&self.tables, &self.suppliers, &self.outages, &self.happening)
+    }
+
     /// The same chips, models and sites where rows, and what is made from them, lie elsewhere.
     pub fn in_world(&self, tables: Tables, constants: Constants, happening: Happening) -> Self {
-        let at = |site: &Site| crate::draw::moved(site, &self.tables, &tables);
+        let at = |site: &Site| moved(site, &self.tables, &tables);
         let sites = SiteTable { sites: self.sites.sites.iter().map(at).collect(), ..self.sites.clone() };
         Self {
             sites,

@@ -1,10 +1,12 @@
 //! The study: what is asked, which options answer it, what each costs, and which wins. Text in, values out: no files, no clock, no screens.
 
 mod ability;
+mod allowed;
 mod answer;
 mod architect;
 mod cash;
 mod cashflow;
+mod chances;
 mod compare;
 mod confidential;
 mod demand;
@@ -17,6 +19,7 @@ mod input_words;
 mod inputs;
 mod market;
 mod memo;
+mod misfit;
 mod model_error;
 mod options;
 mod outcome;
@@ -33,6 +36,7 @@ mod reader;
 mod regret;
 mod reoptimise;
 pub mod report;
+mod rows;
 mod ruled;
 mod rules;
 mod run;
@@ -50,14 +54,15 @@ mod train_fit;
 pub mod validate;
 mod verdict;
 
-pub use answer::{Answer, RunError, run};
-pub use cashflow::{Ledger, Line, LineKind, discounted_tokens};
+pub use answer::{Answer, run};
+pub use cashflow::{Ledger, Line, LineKind, Purpose, discounted_tokens};
 pub use demand::between;
 pub use estimate::{Bridging, Estimate, Kind, Means, Rent, Unit, estimate};
 pub use explain::{Node, explain};
 pub use grid::{AXES, Grid, Point};
 pub use inputs::{Constants, InputError, InputTexts, Inputs};
 pub use market::Market;
+pub use misfit::RunError;
 pub use pareto::{Goals, dominates, front};
 pub use probe::Probe;
 pub use problem::{Problem, StudyError};

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use tetra_chip::Chip;
 use tetra_quantity::{DataError, MONTH_S, Seconds, Tables, Usd, UsdPerSecond};
 use tetra_site::PriceBasis;
 
-use crate::reader::LONGEST_HORIZON;
+use crate::study::LONGEST_HORIZON;
 
 /// A stack that does less is none.
 const LEAST_EFFICIENCY: f64 = 1e-2;
@@ -108,6 +109,12 @@ impl Market {
         };
         market.by_month = (0..=LONGEST_HORIZON).map(|age| market.residual_at(age as f64)).collect();
         Ok(market)
+    }
+
+    /// What so much time of a chip costs to rent on demand, where the market names the chip.
+    pub fn rent_of(&self, chip: &Chip, chip_time: Seconds) -> Option<Usd> {
+        let (_, rent) = self.rents.iter().find(|(name, _)| chip.name == **name || chip.aliases.contains(name))?;
+        Some(*rent * chip_time)
     }
 
     /// Change per year of what the same performance costs, as successors come: `2^(-1/T) - 1`.

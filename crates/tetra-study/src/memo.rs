@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use tetra_cluster::Serving;
 use tetra_cluster::serve::Bound;
 
-use crate::ability::AbilityMisfit;
+use crate::misfit::AbilityMisfit;
 use crate::train_fit::{TrainAbility, TrainReason};
 
 /// One chip.

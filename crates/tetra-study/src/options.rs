@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::answer::RunError;
 use crate::compare::{Worked, words};
 use crate::evaluate::{Setting, Source, month_of};
+use crate::misfit::RunError;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::report::PlanReport;
@@ -151,7 +151,7 @@ impl<'a> Planner<'a> {
 #[cfg(feature = "plan")]
 impl<'a> Planner<'a> {
     pub fn new(setting: &'a Setting<'a>, evaluated: &'a Evaluated<'a>) -> Result<Self, RunError> {
-        let supply = crate::supply::Supply::read(setting.inputs).map_err(|e| RunError::Supply(e.to_string()))?;
+        let supply = setting.inputs.supply().map_err(|e| RunError::Supply(e.to_string()))?;
         let fit = |name: &String| evaluated.sales.iter().find(|s| s.name == name).and_then(|s| s.found.as_ref().ok());
         let with = crate::planned::Bridging {
             bought: setting.bridge.as_ref().and_then(|b| Some((b.name.as_str(), fit(&b.name)?))),

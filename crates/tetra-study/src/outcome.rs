@@ -2,7 +2,7 @@
 
 use tetra_quantity::PerYear;
 
-use crate::cashflow::{Ledger, LineKind};
+use crate::cashflow::{Ledger, LineKind, Purpose};
 use crate::evaluate::{Found, Setting};
 
 /// An option over the horizon.
@@ -73,9 +73,9 @@ impl Outcome {
         let reserved = reserved(&rented);
         let less = setting.inputs.constants.market.reserved_share;
         for m in 0..months {
-            ledger.pay("rented accelerators", LineKind::Opex, m, (rented[m] - reserved[m]) * usd_per_month);
-            ledger.pay(RESERVED, LineKind::Opex, m, reserved[m] * usd_per_month * less);
-            ledger.pay("penalty for unmet demand", LineKind::Penalty, m, (1.0 - served[m]) * setting.penalty[m]);
+            ledger.pay("rented accelerators", Purpose::Rented, LineKind::Opex, m, (rented[m] - reserved[m]) * usd_per_month);
+            ledger.pay("rented accelerators, reserved", Purpose::Reserved, LineKind::Opex, m, reserved[m] * usd_per_month * less);
+            ledger.pay("penalty for unmet demand", Purpose::Unmet, LineKind::Penalty, m, (1.0 - served[m]) * setting.penalty[m]);
         }
         Self {
             ledger,
@@ -122,9 +122,6 @@ impl Outcome {
         }
     }
 }
-
-/// Payments for machines that are rented by the year.
-pub const RESERVED: &str = "rented accelerators, reserved";
 
 /// Of the machines rented by month, those that run through a whole year: years count from the first month with any, one that the horizon cuts
 /// short is rented on demand.

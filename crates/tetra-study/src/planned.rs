@@ -6,10 +6,12 @@
 
 use tetra_chip::Chip;
 use tetra_foundry::Package;
-use tetra_plan::{Bridge, CostKind, Demand, Effort, Plan, PlanInput, PlanOutcome, PlanSite, Product, StagePrices, Tenure, solve};
+use tetra_plan::{
+    Bridge, CostItem, CostKind, Demand, Effort, Plan, PlanInput, PlanOutcome, PlanSite, Product, Stage, StagePrices, Tenure, solve,
+};
 use tetra_site::ChipHour;
 
-use crate::cashflow::{Ledger, LineKind};
+use crate::cashflow::{Ledger, LineKind, Purpose};
 use crate::evaluate::{Found, Setting, Source, start_year};
 use crate::market::Market;
 use crate::outcome::Outcome;
@@ -278,6 +280,27 @@ fn outcome(input: &PlanInput, plan: Box<Plan>) -> Outcome {
     }
 }
 
+fn purpose(item: CostItem) -> Purpose {
+    match item {
+        CostItem::Nre => Purpose::Design,
+        CostItem::Stage(Stage::Wafer) => Purpose::Wafers,
+        CostItem::Stage(Stage::Hbm) => Purpose::Memory,
+        CostItem::Stage(Stage::Packaging) => Purpose::Packaging,
+        CostItem::Stage(Stage::Test) => Purpose::Test,
+        CostItem::Stage(Stage::Server) => Purpose::Servers,
+        CostItem::Options => Purpose::Options,
+        CostItem::Bought => Purpose::Bought,
+        CostItem::Rented => Purpose::Rented,
+        CostItem::SiteBuild => Purpose::Building,
+        CostItem::SiteRunning => Purpose::Halls,
+        CostItem::Energy => Purpose::Energy,
+        CostItem::Upkeep => Purpose::Upkeep,
+        CostItem::Stock => Purpose::Stock,
+        CostItem::Unmet => Purpose::Unmet,
+        CostItem::Residual => Purpose::Left,
+    }
+}
+
 /// The plan's payments.
 fn ledger(plan: &Plan) -> Ledger {
     let mut ledger = Ledger::new(plan.months);
@@ -289,7 +312,7 @@ fn ledger(plan: &Plan) -> Ledger {
             CostKind::Residual => LineKind::Residual,
         };
         for (m, usd) in cost.usd_by_month.iter().enumerate() {
-            ledger.pay(cost.name.clone(), kind, m, *usd);
+            ledger.pay(cost.name.clone(), purpose(cost.item), kind, m, *usd);
         }
     }
     ledger

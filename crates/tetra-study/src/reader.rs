@@ -8,14 +8,12 @@ use crate::demand::{self, MOST_TOKENS};
 use crate::problem::{Problems, StudyError};
 use crate::rules;
 use crate::section::{Found, Section, number_of, quantity_of, table_of, text_of, wrong_type};
-use crate::study::{Frame, Month, Search, SiteChoice, Study, SupplyRules, Training};
+use crate::study::{Frame, LONGEST_HORIZON, Month, Search, SiteChoice, Study, SupplyRules, Training};
 
 /// No study needs a larger file.
 const LARGEST_FILE: usize = 1 << 20;
 /// Most places of broken TOML reported: each may be a consequence of the one before.
 const MOST_BROKEN: usize = 5;
-/// Longest horizon, in months.
-pub(crate) const LONGEST_HORIZON: u64 = 240;
 /// Largest value of any quantity that a study may ask for, in its base unit.
 const LARGEST: f64 = 1e18;
 

@@ -3,7 +3,6 @@
 //! What chips can do does not change between worlds and is taken from the first search. Nothing is drawn: each verdict is that of its base case, and
 //! fewer chips are planned than in the study's own world.
 
-use crate::answer::unanswerable;
 use crate::compare::Worked;
 use crate::evaluate::Setting;
 use crate::inputs::Inputs;
@@ -19,8 +18,10 @@ const PLANNED: usize = 4;
 
 /// All scenarios, the study's own world first; none where there are none.
 pub fn scenarios(base: &Setting<'_>, options: &Options, progress: &dyn Progress) -> Vec<ScenarioReport> {
-    let closed = !crate::rules::closed_sites(base).is_empty();
-    let tells = |s: &&Scenario| (cfg!(feature = "plan") || !s.wants_plan()) && !s.is_idle(closed, base.places);
+    let closed = !crate::allowed::closed_sites(base).is_empty();
+    let tells = |s: &&Scenario| {
+        (cfg!(feature = "plan") || !s.wants_plan()) && !s.is_idle(closed, base.places.iter().map(|p| p.site.country.as_str()))
+    };
     let all: Vec<&Scenario> = base.inputs.scenarios.iter().filter(tells).collect();
     if all.is_empty() {
         return Vec::new();
@@ -37,16 +38,16 @@ pub fn scenarios(base: &Setting<'_>, options: &Options, progress: &dyn Progress)
 }
 
 fn scenario(base: &Setting<'_>, s: &Scenario, kept: Option<usize>) -> Result<ScenarioReport, String> {
-    let (study, inputs) = (s.study(base.study), s.inputs(base.inputs)?);
+    let (study, inputs) = (s.study(base.study), base.inputs.in_scenario(s)?);
     let places = places(&study, &inputs);
-    let asks = asks(&study, &inputs, &places).map_err(|e| unanswerable(&study, e))?;
+    let asks = asks(&study, &inputs, &places).map_err(|e| e.words(&study))?;
     let mut setting = Setting { memo: base.memo.clone(), ..setting(&study, &inputs, &asks, &places) };
     let evaluated = evaluate_all(&study, &inputs, &mut setting, &Quiet);
     let planner = Planner::new(&setting, &evaluated).map_err(|e| e.to_string())?;
     let mut ids: Vec<usize> = evaluated.searched.front.iter().copied().take(PLANNED).collect();
     ids.extend(kept.filter(|id| !ids.contains(id)));
     let options = Options::of(&setting, &evaluated, &planner, &ids, &Quiet);
-    Ok(report(&setting, &options, (&s.name, s.changed(base.inputs)), kept))
+    Ok(report(&setting, &options, (&s.name, s.changed(&base.inputs.tables, &base.inputs.outages)), kept))
 }
 
 fn report(setting: &Setting<'_>, options: &Options, (name, changed): (&str, String), kept: Option<usize>) -> ScenarioReport {
@@ -78,7 +79,7 @@ fn sentence(setting: &Setting<'_>, options: &Options) -> String {
 fn misfit(s: &Scenario, inputs: &Inputs, why: String) -> ScenarioReport {
     ScenarioReport {
         name: s.name.clone(),
-        changed: s.changed(inputs),
+        changed: s.changed(&inputs.tables, &inputs.outages),
         sentence: why,
         build_usd_per_million: f64::NAN,
         other: String::new(),

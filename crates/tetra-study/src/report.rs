@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::scaling::ScalingReport;
-
 /// A number with its range and unit. Without draws `low` and `high` equal `value`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure<T = f64> {
@@ -523,4 +521,38 @@ pub struct SourceReport {
     pub url: String,
     /// Kind.
     pub kind: &'static str,
+}
+
+/// A training run on more and more chips.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScalingReport {
+    /// Option.
+    pub option: String,
+    /// Training run.
+    pub run: String,
+    /// Dollars per chip and hour of training.
+    pub usd_per_chip_hour: f64,
+    /// Sizes at which something fits, smallest first.
+    pub points: Vec<ScalingPoint>,
+    /// The schedule of the plan that the fleet was sized with (SVG); none without a pipeline.
+    pub picture: Option<String>,
+}
+
+/// The best plan on a number of chips.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScalingPoint {
+    /// Chips.
+    pub chips: u64,
+    /// The plan in words.
+    pub layout: String,
+    /// Seconds of a step.
+    pub step_s: f64,
+    /// Model FLOP utilisation, attention of all pairs.
+    pub mfu: f64,
+    /// Share of the time that makes progress.
+    pub goodput: f64,
+    /// Days of the run.
+    pub days: f64,
+    /// Cost of the run, dollars.
+    pub usd: f64,
 }

@@ -32,7 +32,7 @@ pub fn costs(base: &Setting<'_>, options: &Options, planner: &Planner<'_>, fates
 
 /// What the export rule costs, in words; nothing where there is no rule, or no candidate site that it closes.
 fn export_cost(base: &Setting<'_>, options: &Options, fates: &[Fate]) -> Vec<String> {
-    let closed: Vec<&str> = crate::rules::closed_sites(base);
+    let closed: Vec<&str> = crate::allowed::closed_sites(base);
     let Some(class) = base.study.export.filter(|_| !closed.is_empty()) else { return Vec::new() };
     let head = format!("The export rule (at most {} at {})", class.word(), closed.join(", "));
     let study = Study { export: None, ..base.study.clone() };
@@ -45,7 +45,7 @@ fn export_cost(base: &Setting<'_>, options: &Options, fates: &[Fate]) -> Vec<Str
     let without = Options::of(&free, &evaluated, &planner, &ids, &Quiet);
     let misfit = Fate::Misfit(reason(&Misfit::Export { part: 0, place: 0, class }));
     let dropped = fates.iter().filter(|f| **f == misfit).count();
-    let kept_out = |name: &&String| base.inputs.chips.find(name).is_some_and(|chip| crate::rules::allowed(chip, base).is_err());
+    let kept_out = |name: &&String| base.inputs.chips.find(name).is_some_and(|chip| crate::allowed::allowed(chip, base).is_err());
     let gpus: Vec<&str> = base.study.buy.iter().filter(kept_out).map(String::as_str).collect();
     let gpus = if gpus.is_empty() { String::new() } else { format!(" and {}", gpus.join(", ")) };
     let all = "one kind of chip serves all places, so that what may not stand at one stands at none";
@@ -61,7 +61,7 @@ fn export_cost(base: &Setting<'_>, options: &Options, fates: &[Fate]) -> Vec<Str
 
 /// What two kinds of GPUs would cost: one for the data that must stay at closed sites, one for all the rest, each with supply of its own.
 fn two_kinds(base: &Setting<'_>) -> Option<String> {
-    let closed = |place: &usize| crate::rules::is_closed(base, *place);
+    let closed = |place: &usize| crate::allowed::is_closed(base, *place);
     let inside: Vec<bool> = base.asks.allowed.iter().map(|places| places.iter().all(closed)).collect();
     let side = |wanted: bool| {
         let mut study = base.study.clone();

@@ -6,12 +6,13 @@ use tetra_chip::Chip;
 use tetra_quantity::YEAR_S;
 use tetra_site::{Finance, Residency, Tenure};
 
-use crate::ability::{AbilityMisfit, Asks};
+use crate::ability::Asks;
 use crate::cashflow::discounted_tokens;
 use crate::evaluate::{Bridge, Found, Misfit, Rented, Setting, Source, month_of};
 use crate::inputs::Inputs;
 use crate::market::Market;
 use crate::memo::Memo;
+use crate::misfit::AbilityMisfit;
 use crate::progress::Progress;
 use crate::search::{Searched, search};
 use crate::stand::Place;
@@ -88,7 +89,7 @@ pub fn setting<'a>(study: &'a Study, inputs: &'a Inputs, asks: &'a Asks<'a>, pla
 /// Processes of the grid whose suppliers lie in too few countries for the study's rules, and the stage that shows it.
 fn barred(study: &Study, inputs: &Inputs) -> Vec<(String, &'static str)> {
     #[cfg(feature = "plan")]
-    if let (true, Ok(supply)) = (study.supply != crate::study::SupplyRules::default(), crate::supply::Supply::read(inputs)) {
+    if let (true, Ok(supply)) = (study.supply != crate::study::SupplyRules::default(), inputs.supply()) {
         let year = crate::evaluate::start_year(study);
         let nodes = inputs.grid.nodes.iter();
         return nodes.filter_map(|node| supply.barred(node, year, &study.supply).map(|stage| (node.clone(), stage))).collect();

@@ -3,13 +3,13 @@
 //! A run of `n` chips costs `n · time · price`, with the price of a chip-hour at which the study's own runs come to their cost. Leaves out: sizes at which nothing fits, a
 //! price that falls with size, a batch that grows with it.
 
-use serde::Serialize;
 use tetra_chip::Timer;
 use tetra_cluster::{Network, PlanSpace, Schedule, SearchLimits, Searcher};
 use tetra_quantity::{DAY_S, HOUR_S};
 
 use crate::compare::Worked;
 use crate::evaluate::Setting;
+use crate::report::{ScalingPoint, ScalingReport};
 
 /// Numbers of chips: this and its doubles.
 const LEAST: u64 = 512;
@@ -17,40 +17,6 @@ const LEAST: u64 = 512;
 const DOUBLES: u32 = 8;
 /// Tasks of the picture on the page.
 const DRAWN: usize = 1 << 12;
-
-/// A training run on more and more chips.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ScalingReport {
-    /// Option.
-    pub option: String,
-    /// Training run.
-    pub run: String,
-    /// Dollars per chip and hour of training.
-    pub usd_per_chip_hour: f64,
-    /// Sizes at which something fits, smallest first.
-    pub points: Vec<ScalingPoint>,
-    /// The schedule of the plan that the fleet was sized with (SVG); none without a pipeline.
-    pub picture: Option<String>,
-}
-
-/// The best plan on a number of chips.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ScalingPoint {
-    /// Chips.
-    pub chips: u64,
-    /// The plan in words.
-    pub layout: String,
-    /// Seconds of a step.
-    pub step_s: f64,
-    /// Model FLOP utilisation, attention of all pairs.
-    pub mfu: f64,
-    /// Share of the time that makes progress.
-    pub goodput: f64,
-    /// Days of the run.
-    pub days: f64,
-    /// Cost of the run, dollars.
-    pub usd: f64,
-}
 
 /// The first training run of a study on the chips of an option.
 pub fn scaling(setting: &Setting<'_>, worked: Option<&Worked>) -> Option<ScalingReport> {

@@ -9,11 +9,9 @@ use serde::Deserialize;
 use tetra_foundry::expected_respins;
 use tetra_quantity::{Row, Tables, show_number, toml_cause};
 
-use crate::draw::is_money_or_time;
 use crate::input_words::words;
-use crate::inputs::{Constants, Inputs};
+use crate::rows::is_money_or_time;
 use crate::rules::class_of;
-use crate::stand::Place;
 use crate::study::Study;
 
 /// Row that says how likely a tape-out needs another one.
@@ -119,19 +117,20 @@ impl Scenario {
     }
 
     /// Whether it is about the export rule, and that holds at none of these sites; `closed`: it holds at one in the study's own world.
-    pub fn is_idle(&self, closed: bool, sites: &[Place<'_>]) -> bool {
-        let abroad = |home: &String| sites.iter().any(|p| p.site.country != *home);
-        self.export.is_some() && !closed && !self.home.as_ref().is_some_and(abroad)
+    pub fn is_idle<'a>(&self, closed: bool, countries: impl Iterator<Item = &'a str>) -> bool {
+        let mut countries = countries;
+        let mut abroad = |home: &String| countries.any(|country| country != *home);
+        self.export.is_some() && !closed && !self.home.as_ref().is_some_and(&mut abroad)
     }
 
-    /// The inputs of this world.
+    /// The tables of this world; `successors`: change per year of what the same performance costs.
     ///
     /// # Errors
     /// A number that a row cannot hold.
-    pub fn inputs(&self, inputs: &Inputs) -> Result<Inputs, String> {
-        let mut tables = inputs.tables.clone();
-        let ahead = (1.0 + inputs.constants.market.successor_change_per_year()).powf(self.gpus_ahead);
-        for row in inputs.tables.rows() {
+    pub fn tables(&self, base: &Tables, successors: f64) -> Result<Tables, String> {
+        let mut tables = base.clone();
+        let ahead = (1.0 + successors).powf(self.gpus_ahead);
+        for row in base.rows() {
             let of = |by: &BTreeMap<String, f64>| by.iter().find(|(name, _)| is_meant(row, name)).map(|(_, by)| *by);
             let cheaper = if GPU_PRICES.contains(&row.item.as_str()) { ahead } else { 1.0 };
             let mut value = row.value * of(&self.times).unwrap_or(1.0) * cheaper + of(&self.plus).unwrap_or(0.0);
@@ -143,10 +142,12 @@ impl Scenario {
                 tables.override_row(&row.key(), value).map_err(|e| e.to_string())?;
             }
         }
-        let mut constants = Constants::from_tables(&tables).map_err(|e| e.to_string())?;
-        constants.dies = inputs.constants.dies.clone();
-        let happening = Happening { outages: self.outages.clone(), no_second_source: self.no_second_source, home: self.home.clone() };
-        Ok(inputs.in_world(tables, constants, happening))
+        Ok(tables)
+    }
+
+    /// What happens to supply.
+    pub fn happening(&self) -> Happening {
+        Happening { outages: self.outages.clone(), no_second_source: self.no_second_source, home: self.home.clone() }
     }
 
     /// Whether only a plan can tell what it does.
@@ -155,16 +156,16 @@ impl Scenario {
     }
 
     /// What is different, in words.
-    pub fn changed(&self, inputs: &Inputs) -> String {
+    pub fn changed(&self, tables: &Tables, outages: &str) -> String {
         let mut parts = Vec::new();
         if self.demand != 1.0 {
             let from = if self.from_month > 1 { format!(" from month {}", self.from_month) } else { String::new() };
             parts.push(format!("{} times the demand of all services{from}", show_number(self.demand)));
         }
-        let said = |name: &str| words(&inputs.tables, name.trim_start_matches("*."));
+        let said = |name: &str| words(tables, name.trim_start_matches("*."));
         parts.extend(self.times.iter().map(|(name, by)| format!("{} × {}", said(name), show_number(*by))));
-        parts.extend(self.plus.iter().map(|(name, by)| format!("{} + {} {}", said(name), show_number(*by), unit_of(&inputs.tables, name))));
-        parts.extend(self.outages.iter().filter_map(|key| outage_name(&inputs.outages, key)));
+        parts.extend(self.plus.iter().map(|(name, by)| format!("{} + {} {}", said(name), show_number(*by), unit_of(tables, name))));
+        parts.extend(self.outages.iter().filter_map(|key| outage_name(outages, key)));
         if self.no_second_source {
             parts.push("no supplier can be qualified that is not ready".to_owned());
         }

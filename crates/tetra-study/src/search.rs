@@ -173,7 +173,7 @@ fn finish(fates: Vec<Fate>, rounds: usize) -> Searched {
 
 /// The kind of a misfit, for counting.
 pub fn reason(misfit: &Misfit) -> &'static str {
-    use crate::ability::AbilityMisfit;
+    use crate::misfit::AbilityMisfit;
     use tetra_cluster::{ServeMisfit, TrainMisfit};
     match misfit {
         Misfit::Build(m) => match m {

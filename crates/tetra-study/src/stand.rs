@@ -6,7 +6,8 @@
 use tetra_chip::Chip;
 use tetra_quantity::{Celsius, Usd, Watts};
 use tetra_site::{
-    ChipHour, ChipPower, Finance, Machine, MachineCost, PlantYear, PriceBasis, Site, SiteConstants, at_plant, machine_cost, plants,
+    ChipHour, ChipPower, Finance, Machine, MachineCost, OpexItem, PlantYear, PriceBasis, Site, SiteConstants, at_plant, machine_cost,
+    plants,
 };
 
 use crate::estimate::Unit;
@@ -177,8 +178,8 @@ fn mean_unit(bought: &Bought<'_>, parts: &[Part], stands: &[Stand]) -> Unit {
     let all: f64 = stands.iter().map(weight).sum();
     let mean =
         |f: &dyn Fn(&ChipHour) -> f64| if all > 0.0 { stands.iter().map(|s| weight(s) * f(&s.hour)).sum::<f64>() / all } else { 0.0 };
-    let names: Vec<&'static str> = stands.first().map_or(Vec::new(), |s| s.hour.opex.parts().iter().map(|p| p.0).collect());
-    let opex = names.iter().enumerate().map(|(i, name)| (*name, mean(&|h| h.opex.parts()[i].1.value()))).collect();
+    let items: Vec<OpexItem> = stands.first().map_or(Vec::new(), |s| s.hour.opex.parts().iter().map(|p| p.0).collect());
+    let opex = items.iter().enumerate().map(|(i, item)| (*item, mean(&|h| h.opex.parts()[i].1.value()))).collect();
     Unit {
         chip_usd: bought.price.value(),
         equipment_usd: mean(&|h| h.capex.it().value()) - bought.price.value(),

@@ -6,6 +6,9 @@ use tetra_foundry::ExportClass;
 use tetra_quantity::{MONTH_S, PerYear, Seconds, Tokens, TokensPerSecond, Watts};
 use tetra_workload::Precision;
 
+/// Longest horizon, in months.
+pub(crate) const LONGEST_HORIZON: u64 = 240;
+
 /// A whole study as read from `study.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Study {

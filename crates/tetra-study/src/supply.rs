@@ -1,9 +1,10 @@
 //! Suppliers and their interruptions as a plan takes them.
 
 use tetra_plan::{CountryShare, Outage, OutageTable, PlanConstants, PlanError, Stage, Supplier, SupplierTable};
+use tetra_quantity::Tables;
 
-use crate::inputs::Inputs;
 use crate::rules::STAGES;
+use crate::scenario::Happening;
 use crate::study::SupplyRules;
 
 /// Suppliers and what the plan knows of the world.
@@ -25,13 +26,13 @@ impl Supply {
     ///
     /// # Errors
     /// Broken texts or missing rows.
-    pub fn read(inputs: &Inputs) -> Result<Self, PlanError> {
-        let constants = PlanConstants::from_tables(&inputs.tables)?;
-        let all = OutageTable::parse(&inputs.outages, &constants)?.outages;
-        let foreseen = all.iter().filter(|(key, _)| inputs.happening.outages.contains(key)).map(|o| o.1.clone()).collect();
+    pub fn read(tables: &Tables, suppliers: &str, outages: &str, happening: &Happening) -> Result<Self, PlanError> {
+        let constants = PlanConstants::from_tables(tables)?;
+        let all = OutageTable::parse(outages, &constants)?.outages;
+        let foreseen = all.iter().filter(|(key, _)| happening.outages.contains(key)).map(|o| o.1.clone()).collect();
         Ok(Self {
-            table: SupplierTable::parse(&inputs.suppliers, &inputs.tables)?,
-            ready_only: inputs.happening.no_second_source,
+            table: SupplierTable::parse(suppliers, tables)?,
+            ready_only: happening.no_second_source,
             constants,
             outages: all.into_iter().map(|o| o.1).collect(),
             foreseen,

@@ -1,12 +1,12 @@
 //! The smallest number of chips that trains a model in the time asked, and the time that a given number takes.
 //!
-//! `time(n) = steps · step(n) / goodput(n)`. Layouts of a declared list (tensor × pipeline × recomputation) are priced at a first guess of `n`; the best
-//! few are then taken to the smallest data parallelism that is fast enough, by bisection. Chip-seconds are bounded from below by
+//! `time(n) = steps · step(n) / goodput(n)`. Layouts of a declared list (tensor × pipeline × recomputation), the best of them in every order of
+//! microbatches, are priced at a first guess of `n`; the best few are then taken to the smallest data parallelism that is fast enough, by bisection. Chip-seconds are bounded from below by
 //! `6 · active parameters · tokens / peak`. Leaves out: context and expert parallelism, growth of the batch.
 
 use tetra_chip::{Chip, OpTimer};
 use tetra_cluster::train::{TrainStep, peak_flop_per_second};
-use tetra_cluster::{ClusterConstants, Layout, Network, Recompute, Searcher, StateSharding, TrainAsk, TrainMisfit};
+use tetra_cluster::{ClusterConstants, Layout, Network, Recompute, Schedule, Searcher, StateSharding, TrainAsk, TrainMisfit};
 use tetra_quantity::{Seconds, Tokens, Watts};
 use tetra_workload::{Attention, Model};
 
@@ -139,8 +139,18 @@ impl<'a> Trainer<'a> {
                 }
             }
         }
-        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        found.truncate(KEPT);
+        let best = |found: &mut Vec<(f64, Layout)>| {
+            found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            found.truncate(KEPT);
+        };
+        best(&mut found);
+        for layout in found.clone().iter().flat_map(|f| ordered(&f.1, self.job.ask.model.layers.len() as u64)) {
+            let data = ((chips / layout.model_chips() as f64).ceil().max(1.0) as u64).min(self.job.ask.global_batch);
+            if let Ok(run) = self.run(&layout, data) {
+                found.push((1.0 / (run.time.value() * run.chips as f64), layout));
+            }
+        }
+        best(&mut found);
         if found.is_empty() { Err(misfit) } else { Ok(found.into_iter().map(|f| f.1).collect()) }
     }
 
@@ -178,6 +188,16 @@ impl<'a> Trainer<'a> {
         let run = self.run(&like.step.layout, data).unwrap_or(*like);
         run.time * (run.chips as f64 / chips.max(1.0))
     }
+}
+
+/// A layout in every other order that its pipeline can run, each with the chunks that it asks.
+fn ordered(layout: &Layout, layers: u64) -> Vec<Layout> {
+    let with = |schedule| {
+        let virtual_stages = if schedule == Schedule::ZeroBubbleV { 2 } else { 1 };
+        let able = layout.pipeline_parallel > 1 && layout.pipeline_parallel * virtual_stages <= layers;
+        able.then_some(Layout { schedule, virtual_stages, ..*layout })
+    };
+    Schedule::ALL.into_iter().filter(|s| *s != layout.schedule).filter_map(with).collect()
 }
 
 /// The declared list of layouts: tensor parallelism inside the scale-up domain × stages; of each the usual forms, and those that save memory.

@@ -21,7 +21,6 @@ use slower::Slower;
 use world::{Reader, Roll};
 
 pub use risk::{ranges, report, verdict_figures};
-pub use world::{Chances, is_money_or_time, moved};
 
 /// Worlds that are drawn.
 const DRAWS: u64 = 2000;

@@ -11,13 +11,12 @@ use tetra_foundry::{Package, team_per_month};
 use tetra_quantity::MONTHS_PER_YEAR;
 use tetra_site::Finance;
 
-use crate::cashflow::{Ledger, LineKind};
+use crate::cashflow::{Ledger, LineKind, Purpose};
 use crate::compare::Worked;
 use crate::draw::slower::Slower;
 use crate::draw::world::{World, ratio};
 use crate::evaluate::{Setting, Source};
 use crate::market::Market;
-use crate::outcome::RESERVED;
 use crate::run::finance_of;
 use crate::search::package_with;
 use crate::stand::{Place, stand};
@@ -119,8 +118,8 @@ fn quote(setting: &Setting<'_>, w: &Worked, slower: &Slower, kg: f64, world: &Wo
         q.package = [0.0, 0.0, unit.chip_usd, 0.0];
     }
     q.equipment = unit.equipment_usd;
-    q.hall = unit.opex_usd_per_year.iter().filter(|o| is_hall(o.0)).map(|o| o.1).sum();
-    q.energy = unit.opex_usd_per_year.iter().filter(|o| !is_hall(o.0)).map(|o| o.1).sum();
+    q.hall = unit.opex_usd_per_year.iter().filter(|o| o.0.is_hall()).map(|o| o.1).sum();
+    q.energy = unit.opex_usd_per_year.iter().filter(|o| !o.0.is_hall()).map(|o| o.1).sum();
     q.works = source.works(&world.market, setting.study.frame.months as usize);
     q.keeps = if seen { 1.0 } else { world.market.own_chip_share };
     q.kept = world.market.residual_at(horizon * 0.5) * q.keeps;
@@ -340,11 +339,11 @@ impl<'a> Frozen<'a> {
         let sum = |v: &[f64], other: &[f64], m: usize| v[m] + other[m];
         let use_ratio: Vec<f64> = (0..months).map(|m| ratio(sum(&c.own, &c.bought, m), sum(&o.own, &o.bought, m))).collect();
         for line in &o.ledger.lines {
-            let price = self.price(c, &line.name);
-            let moves = self.moves(c, &line.name);
-            let trend = self.trend(c, &line.name);
-            let used = is_use(&line.name);
-            for (m, usd) in out.line(line.name.clone(), line.kind).iter_mut().enumerate() {
+            let price = self.price(c, line.purpose);
+            let moves = self.moves(c, line.purpose);
+            let trend = self.trend(c, line.purpose);
+            let used = line.kind == LineKind::Opex && line.purpose.is_use();
+            for (m, usd) in out.line(line.name.clone(), line.purpose, line.kind).iter_mut().enumerate() {
                 let used = if used { use_ratio[m] } else { 1.0 };
                 let planned = moves.map_or(line.usd[m], |s| s.planned(&line.usd, m));
                 *usd += planned * price * used * trend.map_or(1.0, |t| t[m]);
@@ -354,59 +353,46 @@ impl<'a> Frozen<'a> {
         out
     }
 
-    /// Ratio of the price of a line here to that of the base.
-    fn price(&self, c: &Course<'_>, line: &str) -> f64 {
+    /// Ratio of the price of what a line pays for here to that of the base.
+    fn price(&self, c: &Course<'_>, purpose: Purpose) -> f64 {
         let (b, n) = (&self.base, c.now);
-        let bridge = c.bridge.map_or(1.0, |(b, n)| ratio(n.machine(), b.machine()));
-        let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
-        match () {
-            () if has(&["wafers"]) => ratio(n.package[0], b.package[0]),
-            () if has(&["HBM"]) => ratio(n.package[1], b.package[1]),
-            () if has(&["packaging"]) => ratio(n.package[2], b.package[2]),
-            () if line == "test" => ratio(n.package[3], b.package[3]),
-            () if has(&["servers"]) => ratio(n.equipment, b.equipment),
-            () if has(&["NRE", "design"]) => ratio(n.nre, b.nre),
-            () if line == RESERVED => {
-                let (base, now) = (&self.setting.inputs.constants.market, &c.world.market);
-                ratio(self.rent(now) * now.reserved_share, self.rent(base) * base.reserved_share)
-            }
-            () if has(&["rented"]) => ratio(self.rent(&c.world.market), self.rent(&self.setting.inputs.constants.market)),
-            () if has(&["bought"]) => {
-                if self.w.id.is_some() {
-                    bridge
-                } else {
-                    ratio(n.machine(), b.machine())
-                }
-            }
-            () if line == "chips" => ratio(n.chip(), b.chip()),
-            () if has(&["running of sites", "halls"]) || is_hall(line) => ratio(n.hall, b.hall),
-            () if is_use(line) => ratio(n.energy, b.energy),
-            () if has(&["unmet"]) => {
-                ratio(c.world.market.penalty_usd_per_token, self.setting.inputs.constants.market.penalty_usd_per_token)
-            }
-            () if has(&["value"]) => ratio(n.machine() * n.kept, b.machine() * b.kept),
-            () => 1.0,
+        let (then, now) = (&self.setting.inputs.constants.market, &c.world.market);
+        match purpose {
+            Purpose::Wafers => ratio(n.package[0], b.package[0]),
+            Purpose::Memory => ratio(n.package[1], b.package[1]),
+            Purpose::Packaging => ratio(n.package[2], b.package[2]),
+            Purpose::Test => ratio(n.package[3], b.package[3]),
+            Purpose::Chips => ratio(n.chip(), b.chip()),
+            Purpose::Servers => ratio(n.equipment, b.equipment),
+            Purpose::Design => ratio(n.nre, b.nre),
+            Purpose::Reserved => ratio(self.rent(now) * now.reserved_share, self.rent(then) * then.reserved_share),
+            Purpose::Rented => ratio(self.rent(now), self.rent(then)),
+            Purpose::Bought if self.w.id.is_some() => c.bridge.map_or(1.0, |(b, n)| ratio(n.machine(), b.machine())),
+            Purpose::Bought => ratio(n.machine(), b.machine()),
+            Purpose::Halls => ratio(n.hall, b.hall),
+            Purpose::Energy | Purpose::Upkeep => ratio(n.energy, b.energy),
+            Purpose::Unmet => ratio(now.penalty_usd_per_token, then.penalty_usd_per_token),
+            Purpose::Left => ratio(n.machine() * n.kept, b.machine() * b.kept),
+            Purpose::Options | Purpose::Building | Purpose::Stock => 1.0,
         }
     }
 
-    /// How payments of a line move in time: with the kind that they buy.
-    fn moves<'c>(&self, c: &'c Course<'_>, line: &str) -> Option<&'c Supply> {
-        let has = |words: &[&str]| words.iter().any(|w| line.contains(w));
-        match () {
-            () if has(&["bought"]) && self.w.id.is_some() => Some(&c.bought_supply),
-            () if has(&["wafers", "HBM", "packaging", "servers", "bought", "stock"]) || line == "test" || line == "chips" => {
-                Some(&c.own_supply)
-            }
-            () => None,
+    /// How payments move in time: with the kind that they buy.
+    fn moves<'c>(&self, c: &'c Course<'_>, purpose: Purpose) -> Option<&'c Supply> {
+        match purpose {
+            Purpose::Bought if self.w.id.is_some() => Some(&c.bought_supply),
+            Purpose::Wafers | Purpose::Memory | Purpose::Packaging | Purpose::Test => Some(&c.own_supply),
+            Purpose::Chips | Purpose::Servers | Purpose::Bought | Purpose::Stock => Some(&c.own_supply),
+            _ => None,
         }
     }
 
-    /// Change of the price of a line by month over that of the base.
-    fn trend<'c>(&self, c: &'c Course<'_>, line: &str) -> Option<&'c [f64]> {
-        match &self.w.source {
-            _ if line.contains("rented") => Some(&c.world.trends.rented),
-            Source::Sale { change_per_year: 0.0, .. } => None,
-            _ if line.contains("bought") => Some(&c.world.trends.bought),
+    /// Change of a price by month over that of the base.
+    fn trend<'c>(&self, c: &'c Course<'_>, purpose: Purpose) -> Option<&'c [f64]> {
+        match (purpose, &self.w.source) {
+            (Purpose::Rented | Purpose::Reserved, _) => Some(&c.world.trends.rented),
+            (_, Source::Sale { change_per_year: 0.0, .. }) => None,
+            (Purpose::Bought, _) => Some(&c.world.trends.bought),
             _ => None,
         }
     }
@@ -442,14 +428,20 @@ impl<'a> Frozen<'a> {
                 let paid = if step < 0.0 { 1.0 - take } else { 1.0 };
                 let level = if follows { trends.successors[m] } else { 1.0 };
                 let left = q.left(trends.residual[months - m]);
-                out.pay("machines more or fewer than planned", LineKind::Capex, m, step * level * q.machine() * paid);
-                out.pay("value left at the horizon", LineKind::Residual, months - 1, -step * level * left);
+                out.pay("machines more or fewer than planned", Purpose::Chips, LineKind::Capex, m, step * level * q.machine() * paid);
+                out.pay("value left at the horizon", Purpose::Left, LineKind::Residual, months - 1, -step * level * left);
             }
         }
         self.cover(c, out);
         if self.w.id.is_some() {
             let late = (c.now.from - self.base.from - (c.now.slip - self.base.slip)).max(0.0);
-            out.pay("team of a late programme", LineKind::Capex, (self.base.from as usize).min(months - 1), late * c.now.burn);
+            out.pay(
+                "team of a late programme",
+                Purpose::Design,
+                LineKind::Capex,
+                (self.base.from as usize).min(months - 1),
+                late * c.now.burn,
+            );
         }
     }
 
@@ -533,16 +525,4 @@ fn funding(ledger: &Ledger, first_month: f64) -> f64 {
 /// A month, as late as its kind; not a number for never.
 fn late_month(month: Option<u32>, late: f64) -> f64 {
     month.map_or(f64::NAN, |m| (f64::from(m) + late).max(1.0))
-}
-
-/// Whether a line is paid for machines that run.
-fn is_use(line: &str) -> bool {
-    const USE: [&str; 8] =
-        ["running of sites", "energy", "upkeep of machines", "electricity", "water", "staff", "server upkeep", "insurance and tax"];
-    USE.contains(&line) || is_hall(line)
-}
-
-/// Whether a running cost is that of a hall.
-fn is_hall(line: &str) -> bool {
-    line == "rent" || line == "facility upkeep"
 }

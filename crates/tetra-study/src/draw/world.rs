@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 
 use tetra_foundry::FoundryConstants;
-use tetra_quantity::{DataError, MONTH_S, MONTHS_PER_YEAR, Rng, Row, Seconds, Stream, Tables, UsdPerJoule, normal_of};
+use tetra_quantity::{DataError, MONTHS_PER_YEAR, Rng, Row, Stream, Tables, normal_of};
 use tetra_site::{Site, SiteConstants};
 
+use crate::chances::Chances;
 use crate::evaluate::Setting;
 use crate::market::Market;
+use crate::rows::{is_money_or_time, moved};
 use crate::validate::ModelError;
 
 /// Where the inputs of a world lie.
@@ -73,44 +75,6 @@ const DISRUPTED: &str = "disruption of supply";
 /// Input by which the error of one chip is drawn.
 pub fn chip_error(chip: &str) -> String {
     format!("model error of {chip} against other chips")
-}
-
-/// What may happen beside prices: rows of `draws.csv`, and what a newcomer gets.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Chances {
-    /// Demand of the last month over the study's.
-    pub demand: f64,
-    /// What a newcomer gets of wafers.
-    pub allocation: f64,
-    /// Disruptions of supply per year, and months that one lasts.
-    pub disruption: (f64, f64),
-    /// Months in which orders follow the plan.
-    pub commitment: f64,
-    /// Share of an order that is paid even if it is not taken.
-    pub take_or_pay: f64,
-    /// Most chips over those of a missed limit that an operator buys to hold a limit.
-    pub limit_worth: f64,
-    /// GPUs that this buyer gets in a month.
-    pub gpus_per_month: f64,
-}
-
-impl Chances {
-    /// Reads the rows.
-    ///
-    /// # Errors
-    /// A missing row or a wrong unit.
-    pub fn from_tables(t: &Tables) -> Result<Self, DataError> {
-        let months = |item: &str, parameter: &str| t.quantity::<Seconds>(item, parameter).map(|s| s.value() / MONTH_S);
-        Ok(Self {
-            demand: t.number("demand", "horizon_factor", "1")?.max(f64::MIN_POSITIVE),
-            allocation: t.number("newcomer", "wafer", "1")?,
-            disruption: (t.number("disruption", "probability", "1/year")?, months("disruption", "length")?),
-            commitment: months("demand", "commitment")?,
-            take_or_pay: t.number("take_or_pay", "share", "1")?,
-            limit_worth: t.number("limit", "worth", "1")?,
-            gpus_per_month: t.number("gpu_supply", "world", "units/month")? * t.number("newcomer", "server", "1")?,
-        })
-    }
 }
 
 /// Prices and values by month.
@@ -227,33 +191,6 @@ fn disruption(roll: &Roll<'_>, (per_year, length): (f64, f64), months: u32) -> O
     (month < f64::from(months)).then_some((month, length))
 }
 
-/// A site with its prices and its grid's carbon where their rows lie.
-pub fn moved(site: &Site, base: &Tables, drawn: &Tables) -> Site {
-    let ratio = |of: &dyn Fn(&Tables) -> Option<f64>| match (of(base), of(drawn)) {
-        (Some(b), Some(d)) if b > 0.0 => (d / b).max(0.0),
-        _ => 1.0,
-    };
-    let row = |parameter: &'static str| move |t: &Tables| t.row(item_of(site, parameter), parameter).map(|r| r.value).ok();
-    let mut out = site.clone();
-    out.electricity.0 *= ratio(&|t| electricity(site, t));
-    out.construction.0 *= ratio(&row("construction_price"));
-    out.carbon.0 *= ratio(&row("grid_carbon"));
-    out
-}
-
-/// Item under which a site finds a parameter: its own, or that of a fallback.
-fn item_of<'s>(site: &'s Site, parameter: &str) -> &'s str {
-    site.fallbacks.iter().find(|(p, _)| p == parameter).map_or(&site.key, |(_, item)| item)
-}
-
-/// Price of electricity from whichever rows a site has.
-fn electricity(site: &Site, t: &Tables) -> Option<f64> {
-    let price = |parameter: &str| t.quantity::<UsdPerJoule>(item_of(site, parameter), parameter).map(|p| p.value()).ok();
-    let euros =
-        || Some(t.number(&site.key, "electricity_price_eur", "EUR/kWh").ok()? * t.number("currency", "usd_per_eur", "USD/EUR").ok()?);
-    price("electricity_price").or_else(euros).or_else(|| Some(price("wholesale_price")? + price("grid_fee")?))
-}
-
 impl World<'_> {
     /// Logarithm of the time of one unit of serving over the prediction.
     pub fn serving_error(&self, chip: &str, seen: bool) -> f64 {
@@ -273,12 +210,6 @@ impl World<'_> {
         let own = if seen { single } else { single * self.error.unseen_chip };
         self.roll.error(common, shared) + self.roll.error(&chip_error(chip), own)
     }
-}
-
-/// Whether a row lies in a table of money, supply and time, and not in one of what chips do.
-pub fn is_money_or_time(row: &Row) -> bool {
-    const TABLES: [&str; 6] = ["foundry", "market", "site", "sites", "supply", "draws"];
-    TABLES.contains(&row.table.trim_end_matches(".csv"))
 }
 
 /// Inputs that can move an answer: those of the tables that money, demand and time are read from, and the model's errors for `chips`.

@@ -70,6 +70,13 @@ impl Benchmarks {
     }
 }
 
+impl Benchmarks {
+    /// The first benchmark that trains adapters.
+    pub fn with_adapters(&self) -> Option<&Benchmark> {
+        self.0.iter().find(|b| b.adapters.is_some())
+    }
+}
+
 impl Benchmark {
     /// The format in which a chip multiplies fastest, of those published; the first where several are as fast.
     pub fn format(&self, chip: &Chip) -> &str {

@@ -6,6 +6,7 @@ mod benchmark;
 mod inference;
 mod interval;
 mod kernel;
+mod named;
 mod row;
 mod score;
 mod service;
@@ -13,6 +14,7 @@ mod serving;
 mod silicon;
 mod table;
 mod training;
+mod words;
 
 pub use benchmark::{Benchmark, Benchmarks};
 pub use interval::ModelError;
@@ -103,7 +105,7 @@ impl Bench {
     /// The chip of a record.
     fn chip_of(&self, record: &Record) -> Result<&Chip, String> {
         let name = record.text("accelerator").ok_or("column accelerator is blank")?;
-        self.chips.find(name).ok_or_else(|| format!("no chip file for accelerator \"{name}\": add it with --chips"))
+        self.chips.told(name).ok_or_else(|| format!("no chip file for accelerator \"{name}\": add it with --chips"))
     }
 }
 

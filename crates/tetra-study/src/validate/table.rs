@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::words::is_blank;
+
 /// Kind of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,8 +57,9 @@ impl Record {
     /// # Errors
     /// A text that is not a finite number, named with its column.
     pub fn number(&self, column: &str) -> Result<Option<f64>, String> {
-        let Some(text) = self.text(column) else { return Ok(None) };
-        match text.parse::<f64>() {
+        let Some(text) = self.text(column).filter(|t| !is_blank(t)) else { return Ok(None) };
+        // Thousands may be set apart.
+        match text.replace([',', '_'], "").parse::<f64>() {
             Ok(v) if v.is_finite() => Ok(Some(v)),
             _ => Err(format!("column {column} is not a number")),
         }

@@ -7,7 +7,7 @@
 use tetra_quantity::{MONTH_S, MONTHS_PER_YEAR};
 
 use super::{Course, Frozen, Quote, Supply};
-use crate::cashflow::{Ledger, LineKind};
+use crate::cashflow::{Ledger, LineKind, Purpose};
 use crate::evaluate::Source;
 
 /// One month before extra machines.
@@ -46,8 +46,14 @@ impl Frozen<'_> {
         for (m, month) in months.into_iter().enumerate() {
             let carried = extra.as_ref().map_or(0.0, |e| per(fleet[m], e.need[m]));
             let spare = ((carried - month.short) * month.rent_need).clamp(0.0, month.rented.max(0.0));
-            out.pay("rented in addition", LineKind::Opex, m, (month.rented - spare) * usd * c.world.trends.rented[m]);
-            out.pay("penalty for unmet demand", LineKind::Penalty, m, (month.short - carried).max(0.0) * self.unserved(c, m));
+            out.pay("rented in addition", Purpose::Rented, LineKind::Opex, m, (month.rented - spare) * usd * c.world.trends.rented[m]);
+            out.pay(
+                "penalty for unmet demand",
+                Purpose::Unmet,
+                LineKind::Penalty,
+                m,
+                (month.short - carried).max(0.0) * self.unserved(c, m),
+            );
         }
     }
 
@@ -117,10 +123,10 @@ impl Extra<'_> {
             let order = m.saturating_sub(self.lead());
             let price = if self.follows { c.world.trends.successors[order] } else { 1.0 };
             let left = self.quote.left(c.world.trends.residual[months - m]);
-            out.pay("machines bought for what is short", LineKind::Capex, order, added * price * self.quote.machine());
+            out.pay("machines bought for what is short", Purpose::Bought, LineKind::Capex, order, added * price * self.quote.machine());
             let running = (self.quote.hall + self.quote.energy) / MONTHS_PER_YEAR;
-            out.pay("running of machines bought for what is short", LineKind::Opex, m, n * running);
-            out.pay("value left at the horizon", LineKind::Residual, months - 1, -added * price * left);
+            out.pay("running of machines bought for what is short", Purpose::Bought, LineKind::Opex, m, n * running);
+            out.pay("value left at the horizon", Purpose::Left, LineKind::Residual, months - 1, -added * price * left);
         }
     }
 }
