@@ -71,6 +71,8 @@ pub struct Compute {
     pub cluster: u64,
     /// Groups of cores on all dies.
     pub groups: u64,
+    /// Whether arrays read 8-bit operands along the summed dimension only, so that training keeps a turned copy of each for its other products.
+    pub narrow_one_way: bool,
 }
 
 impl Compute {

@@ -19,6 +19,9 @@ pub struct OpRow {
     pub op: &'static str,
     /// Its shape in words.
     pub shape: String,
+    /// What is timed: ops that look alike in words (a gradient beside its forward op) may move other bytes.
+    #[serde(skip)]
+    timed: Op,
     /// How often it runs in the step.
     pub count: u64,
     /// Time of one.
@@ -81,7 +84,7 @@ pub fn step_rows(graph: &Graph, chip: &Chip, constants: &ChipConstants) -> StepR
 /// Adds a row, or counts the op to an equal one that stands there already.
 fn push(rows: &mut Vec<OpRow>, part: &'static str, node: &Node, layers: u64, chip: &Chip, rates: &Rates<'_>) {
     let shape = shape_of(&node.op);
-    if let Some(row) = rows.iter_mut().find(|r| r.part == part && r.op == node.name && r.shape == shape) {
+    if let Some(row) = rows.iter_mut().find(|r| r.part == part && r.op == node.name && r.timed == node.op) {
         row.total_time += row.time * layers as f64;
         row.total_energy = row.total_energy * ((row.count + layers) as f64 / row.count.max(1) as f64);
         row.count += layers;
@@ -96,6 +99,7 @@ fn push(rows: &mut Vec<OpRow>, part: &'static str, node: &Node, layers: u64, chi
         part,
         op: node.name,
         shape,
+        timed: node.op,
         count: layers,
         time: cost.time,
         total_time: cost.time * layers as f64,
@@ -126,7 +130,7 @@ fn shape_of(op: &Op) -> String {
         Op::GroupedGemm(g) => format!("{} experts, {} rows x{}x{} {}", g.experts, g.rows, g.n, g.k, word(g.b)),
         Op::Attention(a) => {
             format!(
-                "{} seq, {}/{} heads, {} on {} keys, d {}/{} {}",
+                "{} seq, {}/{} heads, {} on {} keys, d {}/{} {}{}",
                 a.sequences,
                 a.heads,
                 a.kv_heads,
@@ -134,7 +138,8 @@ fn shape_of(op: &Op) -> String {
                 a.kv_len,
                 a.d_qk,
                 a.d_v,
-                word(a.kv)
+                word(a.kv),
+                if a.backward { " backward" } else { "" }
             )
         }
         Op::Vector(v) => format!("{}x{}", v.rows, v.cols),

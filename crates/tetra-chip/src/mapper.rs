@@ -32,6 +32,8 @@ const SPLITS: [u64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
 /// Threads of the largest block and threads that a core holds: rows longer than a block are passed over again.
 const BLOCK: u64 = 1024;
 const THREADS: u64 = 2048;
+/// Threads per lane of wider cores: they work on as many rows at once as cores of the usual width with as many lanes.
+const THREADS_PER_LANE: u64 = 16;
 
 /// Maps one op onto the cores of a chip.
 pub fn map(op: &Op, chip: &Chip) -> Mapping {
@@ -231,13 +233,15 @@ fn gemm_plan(s: &Shape, machine: &Machine, c: &Candidate, mac_index: usize) -> P
 
 fn map_vector(v: &VectorOp, chip: &Chip) -> Mapping {
     let (rows, columns) = (v.rows.max(1), v.cols.max(1));
-    let reduces = matches!(v.kind, VectorKind::Softmax | VectorKind::LayerNorm | VectorKind::CrossEntropy);
+    // What a loss reads again stands in its bytes.
+    let reduces = matches!(v.kind, VectorKind::Softmax | VectorKind::LayerNorm);
     let threads = match v.kind {
         VectorKind::Softmax | VectorKind::CrossEntropy => (columns / 8).clamp(32, BLOCK),
         VectorKind::RmsNorm => columns.clamp(32, BLOCK),
         _ => BLOCK / 4,
     };
-    let rows_at_once = chip.compute.cores.max(1).saturating_mul(THREADS / threads);
+    let held = THREADS.max(chip.compute.lanes_per_core.saturating_mul(THREADS_PER_LANE));
+    let rows_at_once = chip.compute.cores.max(1).saturating_mul(held / threads);
     let row_bytes = v.read_bytes / rows;
     let counts = Counts {
         tiles: rows,

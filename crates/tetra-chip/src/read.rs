@@ -103,6 +103,7 @@ fn read_compute(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Compu
     let multicast = s.count(errors, "multicast", 1, 1024);
     let cluster = if s.has("cluster") { s.count(errors, "cluster", 1, 1024) } else { Some(1) };
     let groups = if s.has("groups") { s.count(errors, "groups", 1, 1 << 16) } else { Some(1) };
+    let narrow_one_way = if s.has("narrow_one_way") { s.flag(errors, "narrow_one_way") } else { Some(false) };
     let rate = s.table(errors, "rate", "compute.rate").and_then(|s| read_rates(errors, s));
     s.finish(errors);
     Some(Compute {
@@ -120,6 +121,7 @@ fn read_compute(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Compu
         multicast: multicast?,
         cluster: cluster?,
         groups: groups?,
+        narrow_one_way: narrow_one_way?,
     })
 }
 

@@ -117,6 +117,7 @@ fn compute(design: &Design, tile: (u64, u64), t: &TemplateConstants) -> Compute 
         tile_columns_max: tile.1,
         multicast: MULTICAST.min(design.cores),
         cluster: 1,
+        narrow_one_way: false,
         groups: 1,
     }
 }

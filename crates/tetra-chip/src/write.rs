@@ -75,6 +75,9 @@ impl Chip {
                 line(out, key, &count.to_string());
             }
         }
+        if c.narrow_one_way {
+            line(out, "narrow_one_way", "true");
+        }
         out.push_str("\n[compute.rate]\n");
         for (format, rate) in [("fp32", c.rate.fp32), ("fp8", c.rate.fp8), ("int8", c.rate.int8), ("fp4", c.rate.fp4)] {
             line(out, format, &rate.to_string());

@@ -73,7 +73,7 @@ const SHARE: (&str, f64) = ("%", 0.01);
 
 fn plain<Q: Quantity>(value: f64) -> String {
     let (unit, factor) = SHARE;
-    if Q::SYMBOL == "1" && (factor * factor..1.0).contains(&value.abs()) {
+    if Q::SYMBOL == "1" && (factor * factor..=1.0).contains(&value.abs()) {
         return format!("{} {unit}", show_number(value / factor));
     }
     let readable = |f: f64| (0.1..10_000.0).contains(&(value.abs() / f));

@@ -23,6 +23,37 @@ impl Aliases {
     }
 }
 
+impl Aliases {
+    /// The file stem among `stems` whose name, or an alias of it, stands in `asked` among other words, the longest: `LLAMA3_70B_SFT` is Llama-3-70B. A number is taken whole:
+    /// `GPT-3 1.3B` is not GPT-3.
+    pub fn within<'a>(&self, asked: &str, stems: &[&'a str]) -> Option<&'a str> {
+        let text = plain(asked);
+        let own = stems.iter().map(|s| (plain(s), *s));
+        let others = self.0.iter().filter_map(|(alias, model)| same_letters(model, stems).map(|s| (alias.clone(), s)));
+        let mut best: Option<(usize, &'a str)> = None;
+        for (name, stem) in own.chain(others).filter(|(name, _)| stands(&text, name)) {
+            if best.is_none_or(|(length, _)| name.len() > length) {
+                best = Some((name.len(), stem));
+            }
+        }
+        best.map(|(_, stem)| stem)
+    }
+}
+
+/// Whether a name with letters and digits stands in a text, no number of either cut.
+fn stands(text: &str, name: &str) -> bool {
+    const LETTERS_LEAST: usize = 5;
+    let digit = |c: char| c.is_ascii_digit() || c == '.';
+    if name.len() < LETTERS_LEAST || !name.contains(digit) {
+        return false;
+    }
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back().is_some_and(digit) && name.starts_with(digit);
+        let after = text[at + name.len()..].chars().next().is_some_and(digit) && name.ends_with(digit);
+        !before && !after
+    })
+}
+
 /// Names that resemble `asked`, the nearest first, at most five: those that share a word of letters or a word of digits with it.
 pub fn near<'a>(asked: &str, stems: &[&'a str]) -> Vec<&'a str> {
     const MOST: usize = 5;

@@ -63,6 +63,11 @@ impl DataType {
         elements.saturating_mul(self.sixteenth_bits()).div_ceil(128)
     }
 
+    /// Whether scales lie along the summed dimension, so that products that sum over the other one need elements of their own.
+    pub const fn scaled_by_block(self) -> bool {
+        matches!(self, Self::Mxfp8 | Self::Mxfp4 | Self::Nvfp4)
+    }
+
     /// The MAC that multiplies two of them natively.
     pub const fn mac(self) -> MacType {
         match self {
@@ -152,6 +157,26 @@ impl std::str::FromStr for DataType {
             "int4" | "int4_wo" | "w4a16" | "awq" | "gptq" => Ok(Self::Int4),
             _ => Err(FormatError(text.chars().take(64).collect())),
         }
+    }
+}
+
+impl DataType {
+    /// The narrowest format that a table's text names: `FP8 (delayed scaling)`, `fp8_hybrid` and `float8 rowwise` are FP8, `FP8-MX` MXFP8, `bf16-mixed` bfloat16.
+    pub fn told(text: &str) -> Option<Self> {
+        const WORDS: [(&[&str], DataType); 8] = [
+            (&["nvfp4", "fp4"], DataType::Nvfp4),
+            (&["mxfp8"], DataType::Mxfp8),
+            (&["fp8", "float8", "e4m3"], DataType::Fp8),
+            (&["int8"], DataType::Int8),
+            (&["bf16", "bfloat16"], DataType::Bf16),
+            (&["fp16", "float16", "half"], DataType::Fp16),
+            (&["fp32", "float32", "tf32"], DataType::Fp32),
+            (&["mixed"], DataType::Bf16),
+        ];
+        let plain: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        let scaled = |format| if plain.contains("mx") && format == Self::Fp8 { Self::Mxfp8 } else { format };
+        let named = || WORDS.iter().find(|(words, _)| words.iter().any(|w| plain.contains(w))).map(|(_, format)| scaled(*format));
+        text.parse().ok().or_else(named)
     }
 }
 

@@ -3,7 +3,8 @@
 //! Levels of `channels` at sides `s, s/2, …`: residual blocks of two 3×3 convolutions with a time embedding, and where `attention` stands a transformer block of self-attention, attention to
 //! the text and a gated feed-forward of four times the width. A convolution of `c_in → c_out` over `p` positions is a product of `p × 9·c_in` and `9·c_in × c_out`; its input's
 //! gradient a product over `9·c_out`. The text encoder is frozen and runs forward; the image encoder's moments are given. Skipped tensors are copied beside the
-//! stream and their gradients split off again. Leaves out: sampling of noise, sums of the two gradients of a skipped tensor.
+//! stream and their gradients split off again. A framework that runs op by op (`eager`) adds a convolution's bias, sums gradients of biases, of skipped tensors and of what queries, keys
+//! and values share, and gates by kernels of their own; a compiler does these inside others. Leaves out: sampling of noise.
 
 use serde_json::Value;
 
@@ -59,6 +60,10 @@ struct Walk {
     wide: DataType,
     time: u64,
     text: (u64, u64),
+    /// Whether every small pass is a kernel of its own.
+    eager: bool,
+    /// Such passes that only the backward pass makes.
+    sums: Vec<Node>,
     out: UNetStep,
 }
 
@@ -111,20 +116,22 @@ impl UNet {
 
     /// Parameters that are trained.
     pub fn parameters(&self) -> u64 {
-        self.train(1, DataType::Bf16).parameters
+        self.train(1, DataType::Bf16, false).parameters
     }
 
-    /// Ops of one step over `images` on one chip.
-    pub fn train(&self, images: u64, wide: DataType) -> UNetStep {
+    /// Ops of one step over `images` on one chip; `eager`: by a framework that runs op by op.
+    pub fn train(&self, images: u64, wide: DataType, eager: bool) -> UNetStep {
         let first = self.channels.first().copied().unwrap_or(1);
         let time = first.saturating_mul(INNER);
-        let mut walk = Walk { images, wide, time, text: (self.text_tokens, self.text_width), out: UNetStep::default() };
+        let mut walk =
+            Walk { images, wide, time, text: (self.text_tokens, self.text_width), eager, sums: Vec::new(), out: UNetStep::default() };
         walk.linear("time_embedding", images, first, time, true);
         walk.linear("time_embedding", images, time, time, true);
         self.levels(&mut walk, first);
         let mut nodes = std::mem::take(&mut walk.out.nodes);
         let backward: Vec<Node> = nodes.iter().rev().flat_map(gradients).collect();
         nodes.extend(backward);
+        nodes.append(&mut walk.sums);
         nodes.extend(self.encoder(images));
         UNetStep { nodes, ..walk.out }
     }
@@ -152,6 +159,7 @@ impl UNet {
             for _ in 0..=self.blocks {
                 let skipped = skips.pop().unwrap_or(0);
                 walk.vector("concatenate", VectorKind::Permute, walk.images * positions(level), width + skipped, 1, 1);
+                walk.sum("skip_sum", walk.images * positions(level), skipped, (2, 1));
                 walk.block(positions(level), width + skipped, channels, self.heads[level]);
                 width = channels;
             }
@@ -200,12 +208,18 @@ impl Walk {
     fn linear(&mut self, name: &'static str, rows: u64, from: u64, to: u64, bias: bool) {
         self.product(name, rows, to, from);
         self.keep(rows * from);
+        if bias {
+            self.sum("bias_sum", rows, to, (1, 0));
+        }
         self.out.parameters += from * to + if bias { to } else { 0 };
     }
 
     fn convolve(&mut self, positions: u64, from: u64, to: u64) {
         let rows = self.images * positions;
         self.product("convolution", rows, to, WINDOW * from);
+        if self.eager {
+            self.vector("bias", VectorKind::Add, rows, to, 1, 1);
+        }
         self.keep(rows * from);
         self.out.parameters += WINDOW * from * to + to;
     }
@@ -214,6 +228,26 @@ impl Walk {
         let bytes = |times: u64| self.wide.bytes_of(rows * cols * times);
         let op = VectorOp { kind, rows, cols, read_bytes: bytes(reads), write_bytes: bytes(writes) };
         self.push(name, Op::Vector(op));
+    }
+
+    /// A pass that only the backward pass of an eager framework makes; `moves`: how often it reads and writes all elements.
+    fn sum(&mut self, name: &'static str, rows: u64, cols: u64, moves: (u64, u64)) {
+        let bytes = self.wide.bytes_of(rows * cols);
+        let op = VectorOp { kind: VectorKind::Add, rows, cols, read_bytes: moves.0 * bytes, write_bytes: moves.1 * bytes };
+        if self.eager && cols > 0 {
+            self.sums.push(Node { name, op: Op::Vector(op), pass: Pass::BackwardWeight });
+        }
+    }
+
+    /// A gated non-linearity: one kernel, or one for the gate and one for the product, whose gradients are joined again.
+    fn gate(&mut self, rows: u64, inner: u64) {
+        if !self.eager {
+            return self.vector("ffn_activation", VectorKind::Gelu, rows, inner, 2, 1);
+        }
+        self.vector("ffn_activation", VectorKind::Gelu, rows, inner, 1, 1);
+        self.vector("ffn_gate", VectorKind::Add, rows, inner, 2, 1);
+        // The gradient of the other factor, and both written side by side.
+        self.sum("gate_join", rows, inner, (4, 3));
     }
 
     /// Normalisation over groups or tokens, with the activation function behind it; `per` parameters per channel.
@@ -249,6 +283,7 @@ impl Walk {
         self.linear("proj_in", rows, c, c, true);
         self.norm(positions, c, 2);
         self.linear("qkv_proj", rows, c, 3 * c, false);
+        self.sum("qkv_sum", rows, c, (4, 2));
         self.attention(positions, positions, c, heads);
         self.linear("out_proj", rows, c, c, true);
         self.vector("residual", VectorKind::Add, rows, c, 2, 1);
@@ -260,7 +295,7 @@ impl Walk {
         self.vector("residual", VectorKind::Add, rows, c, 2, 1);
         self.norm(positions, c, 2);
         self.linear("ffn_up", rows, c, 2 * INNER * c, true);
-        self.vector("ffn_activation", VectorKind::Gelu, rows, INNER * c, 2, 1);
+        self.gate(rows, INNER * c);
         self.keep(rows * 2 * INNER * c);
         self.linear("ffn_down", rows, INNER * c, c, true);
         self.vector("residual", VectorKind::Add, rows, c, 2, 1);
@@ -305,6 +340,9 @@ fn gradients(node: &Node) -> Vec<Node> {
             ]
         }
         Op::Attention(a) => vec![Node { name, op: Op::Attention(AttentionOp { backward: true, ..a }), pass: Pass::BackwardInput }],
+        Op::Vector(v) if name == "bias" => {
+            vec![Node { name, op: Op::Vector(VectorOp { write_bytes: 0, ..v }), pass: Pass::BackwardWeight }]
+        }
         Op::Vector(v) if matches!(v.kind, VectorKind::Add | VectorKind::Permute) => {
             vec![Node { name, op: Op::Vector(v), pass: Pass::BackwardInput }]
         }

@@ -15,7 +15,7 @@ fn parameters_are_the_published_ones() {
 
 #[test]
 fn every_product_has_two_gradients_of_its_size() {
-    let step = stable_diffusion().train(4, DataType::Bf16);
+    let step = stable_diffusion().train(4, DataType::Bf16, false);
     let flop = |pass: Pass| {
         let text = step.nodes.iter().rposition(|n| n.pass != Pass::Forward).unwrap();
         let own = step.nodes[..=text].iter().filter(|n| n.pass == pass && matches!(n.op, Op::Gemm(_)));

@@ -67,6 +67,7 @@ fn latent(local: &Local, attention: &Attention, nodes: &mut Vec<Node>) -> u64 {
     let latents = q_rank.saturating_add(kv_rank);
     let latent_bytes = local.residual_bytes(tokens, latents);
     nodes.push(vector("latent_norm", norm_vector(NormKind::RmsNorm), tokens, latents, latent_bytes, latent_bytes));
+    local.quantise("quantise_latent", tokens, latents, local.precision.activations, nodes);
     nodes.push(local.projection("q_up_proj", tokens, product([q_heads, head_width]), if q_rank == 0 { h } else { q_rank }));
     position(local, true, q_heads.saturating_add(1), rope_dim, key_width.saturating_add(indexer.1), nodes);
     let keys = local.work.context.saturating_add(local.work.new_tokens);

@@ -97,7 +97,13 @@ fn routed(local: &Local, load: Load, (inner, gated): (u64, bool), (tokens, top_k
     let (a, b, out) = (p.expert_activations, p.expert_weights, p.residual);
     let rows_in = product([load.rows, h]);
     let once = if copied(local) { load.rows } else { tokens.min(load.rows) };
-    nodes.push(vector("permute", VectorKind::Permute, load.rows, h, local.residual_bytes(once, h), a.bytes_of(rows_in)));
+    // Where tokens come narrow, or in serving, rows are written as the products read them; else a pass of its own makes them so.
+    let wide = copied(local);
+    let permuted = if wide { p.residual } else { a };
+    nodes.push(vector("permute", VectorKind::Permute, load.rows, h, local.residual_bytes(once, h), permuted.bytes_of(rows_in)));
+    if wide {
+        local.quantise("quantise_rows", load.rows, h, a, nodes);
+    }
     let shape = GroupedGemm { experts: load.experts, rows: load.rows, rows_max: load.rows_max, n: 0, k: 0, a, b, out };
     let up = GroupedGemm { n: product([1 + u64::from(gated), inner]), k: h, ..shape };
     nodes.push(Node { name: "expert_up", op: Op::GroupedGemm(up), pass: Pass::Forward });

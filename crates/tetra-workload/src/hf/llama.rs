@@ -1,7 +1,7 @@
 //! Families in the manner of Llama: RMS norms, rotary positions, gated feed-forward, no biases unless said (arXiv 2302.13971).
 
 use super::reader::{LAYERS, Reader, WIDTH};
-use super::shared::{self, Frame, Grouped, RMS, pre_norm};
+use super::shared::{self, Frame, Grouped, LAYER_NORM, RMS, pre_norm};
 use crate::model::{Attention, FeedForward, Model};
 
 /// Activation functions of a gated feed-forward; all cost the same.
@@ -27,6 +27,19 @@ pub(crate) fn llama(r: &mut Reader, name: &str) -> Model {
     r.must_be("mlp_bias", false);
     let layers = vec![pre_norm(attention, gated(r), RMS); frame.layers as usize];
     frame.model(r, name, "llama", layers)
+}
+
+/// Nemotron-4 (arXiv 2402.16819): squared ReLU between two matrices, layer norms.
+pub(crate) fn nemotron(r: &mut Reader, name: &str) -> Model {
+    let frame = Frame::read(r, false);
+    let bias = r.flag("attention_bias", false);
+    let attention = attention(r, frame.hidden).0.with_bias(bias, bias);
+    r.one_of("hidden_act", &["relu2"]);
+    r.must_be("mlp_bias", false);
+    r.free(&["norm_eps", "partial_rotary_factor"]);
+    let feed_forward = FeedForward::Dense { ffn: r.whole("intermediate_size", WIDTH), gated: false, bias: false };
+    let layers = vec![pre_norm(attention, feed_forward, LAYER_NORM); frame.layers as usize];
+    Model { final_norm: LAYER_NORM, ..frame.model(r, name, "nemotron", layers) }
 }
 
 /// Mistral (arXiv 2310.06825): a sliding window in every layer unless it is null.

@@ -34,6 +34,7 @@ const FAMILIES: &[(&str, &str, Family)] = &[
     ("gpt_neox", "GPTNeoXForCausalLM", gpt::neox),
     ("mpt", "MPTForCausalLM", gpt::mpt),
     ("llama", "LlamaForCausalLM", llama::llama),
+    ("nemotron", "NemotronForCausalLM", llama::nemotron),
     ("mistral", "MistralForCausalLM", llama::mistral),
     ("qwen2", "Qwen2ForCausalLM", llama::qwen2),
     ("qwen3", "Qwen3ForCausalLM", llama::qwen3),
