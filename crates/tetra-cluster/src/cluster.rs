@@ -125,7 +125,6 @@ impl Cluster {
 
     /// Its links for a job on `chips` of its chips.
     pub fn network(&self, chip: &Chip, chips: u64, constants: &ClusterConstants) -> Network {
-        let n = &constants.network;
         let mut network = Network::of(chip, constants);
         if let Some(up) = self.scale_up {
             network.domain = up.domain.max(1);
@@ -136,9 +135,11 @@ impl Cluster {
             network.optical_block = up.optical_block;
             network.twist = up.twist;
         }
-        let share = if self.network.through_host { n.host_staged_share } else { 1.0 };
-        let rate = self.network.port * (self.network.ports as f64 / self.server.chips.max(1) as f64 * share);
-        network = network.with_scale_out(rate);
+        network = network.with_scale_out(self.network.port * (self.network.ports as f64 / self.server.chips.max(1) as f64));
+        if self.network.through_host {
+            network = network.through_host(constants);
+        }
+        let rate = network.scale_out.bandwidth;
         network.scale_out.reduces = self.network.reduces;
         network.spine = network.scale_out;
         if let Some(pod) = self.pod {

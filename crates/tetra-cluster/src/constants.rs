@@ -1,6 +1,6 @@
 //! Constants of the cluster: every number comes from rows of `network.csv`, `training.csv` and `calibration.csv`.
 
-use tetra_quantity::{Bytes, BytesPerSecond, DataError, Tables};
+use tetra_quantity::{Bytes, BytesPerSecond, DataError, Seconds, Tables};
 
 use crate::goodput::FailureConstants;
 use crate::train::constants::{RowDefaults, TrainConstants};
@@ -41,6 +41,8 @@ pub struct NetworkConstants {
     pub exchange_efficiency: f64,
     /// Share of a port's rate that is left when data passes through host memory.
     pub host_staged_share: f64,
+    /// What each message between stages then takes beyond its bytes.
+    pub host_staged_start: Seconds,
     /// Uplinks over downlinks of the scale-out fabric.
     pub oversubscription: f64,
     /// Dimensions of a torus of directly wired chips.
@@ -64,6 +66,7 @@ impl NetworkConstants {
             out_large: Protocol::from_tables(t, "scale_out_bulk")?,
             exchange_efficiency: t.number("all_to_all", "efficiency", "1")?,
             host_staged_share: t.number("scale_out", "host_staged_share", "1")?,
+            host_staged_start: t.quantity("scale_out", "host_staged_start")?,
             oversubscription: t.number("scale_out", "oversubscription", "1")?,
             torus_dimensions: t.number("torus", "dimensions", "1")?,
             host_links: [host("generation_3")?, host("generation_4")?, host("generation_5")?],

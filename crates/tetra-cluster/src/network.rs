@@ -57,6 +57,8 @@ pub struct Network {
     pub twist: f64,
     /// Memory of the host.
     pub host: Host,
+    /// Seconds that each message between stages takes beyond its bytes where it passes the host's memory; those of one tensor group leave their node one after another.
+    pub staged_s: f64,
 }
 
 impl Network {
@@ -90,6 +92,7 @@ impl Network {
             optical_block: 0,
             twist: 1.0,
             host: Host { link: n.host_link(chip.year), memory: n.host_memory },
+            staged_s: 0.0,
         }
     }
 
@@ -98,6 +101,13 @@ impl Network {
         self.scale_out.bandwidth = per_chip;
         self.spine.bandwidth = per_chip;
         self
+    }
+
+    /// The same network whose ports reach accelerator memory only through the host's.
+    pub fn through_host(self, constants: &ClusterConstants) -> Self {
+        let n = &constants.network;
+        let rate = self.scale_out.bandwidth * n.host_staged_share;
+        Self { staged_s: n.host_staged_start.value(), ..self.with_scale_out(rate) }
     }
 
     /// The network that a job on `chips` sees: an optically switched torus is wired as one slice of whole blocks; all else stays.

@@ -11,7 +11,7 @@ use crate::constants::ClusterConstants;
 use crate::network::Network;
 
 /// Chips that share one node's ports, at most.
-const NODE_CHIPS: u64 = 8;
+pub(crate) const NODE_CHIPS: u64 = 8;
 /// Gigabits per second and port of each InfiniBand generation.
 const GENERATIONS: [(&str, u32); 4] = [("EDR", 100), ("HDR", 200), ("NDR", 400), ("XDR", 800)];
 
@@ -22,8 +22,8 @@ impl Network {
         let node = network.domain.clamp(1, NODE_CHIPS);
         match gigabits_per_node(text, node) {
             Some(rate) => {
-                let share = if through_host(text) { constants.network.host_staged_share } else { 1.0 };
-                network.with_scale_out(BytesPerSecond(rate * 1e9 / 8.0 / node as f64 * share))
+                let network = network.with_scale_out(BytesPerSecond(rate * 1e9 / 8.0 / node as f64));
+                if through_host(text) { network.through_host(constants) } else { network }
             }
             None => network,
         }

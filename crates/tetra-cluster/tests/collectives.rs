@@ -29,6 +29,7 @@ fn network(up_gbs: f64, domain: u64, out_gbs: f64) -> Network {
         optical_block: 0,
         twist: 1.0,
         host: Host { link: n.host_link(2022), memory: n.host_memory },
+        staged_s: 0.0,
     }
 }
 

@@ -7,7 +7,7 @@ use support::World;
 use tetra_chip::Chip;
 use tetra_cluster::train::{self, Schedule};
 use tetra_cluster::{
-    Framework, Layout, Network, Offload, PlanSpace, Recompute, SearchLimits, Searcher, StateSharding, TrainAsk, TrainMisfit, WhyNot,
+    Framework, Layout, Network, Offload, PlanSpace, Recompute, SearchLimits, Searcher, StateSharding, Stated, TrainAsk, TrainMisfit, WhyNot,
 };
 use tetra_quantity::Bytes;
 use tetra_workload::{DataType, DenseShape, Model, Precision, hf};
@@ -54,6 +54,8 @@ fn wide(chips: u64) -> PlanSpace {
         schedules: Schedule::ALL.to_vec(),
         offloads: PlanSpace::all_offloads(),
         uneven: true,
+        ragged: true,
+        sharded_stages: true,
         without_sequence_parallel: true,
         ..small(chips)
     }
@@ -78,8 +80,8 @@ fn cases() -> Vec<Case> {
         case(dense(32, 8192, true), 128, fused, "H100", 80.0, wide(64)),
         case(dense(32, 8192, true), 128, eager, "A100-80GB-SXM", 40.0, wide(64)),
         case(dense(48, 8192, false), 96, plain, "A100-80GB-SXM", 80.0, wide(96)),
-        case(dense(13, 1024, false), 24, fused, "A100-80GB-SXM", 4.0, wide(24)),
-        case(dense(7, 1024, true), 12, plain, "H100", 5.0, wide(12)),
+        case(dense(13, 1024, false), 22, fused, "A100-80GB-SXM", 4.0, wide(24)),
+        case(dense(7, 1024, true), 14, plain, "H100", 5.0, wide(12)),
         case(dense(48, 12_288, false), 64, fused, "H100", 60.0, wide(128)),
         case(mixture(), 64, fused, "H100", 80.0, small(64)),
         case(mixture(), 64, fused, "H100", 48.0, wide(64)),
@@ -166,7 +168,7 @@ fn bounds_hold_for_every_plan() {
                 assert!(own <= step.time.value() * slack, "space {i} {plan:?}: its bound is above its time");
                 assert!(least(&Layout { offload: Offload::NONE, ..plan }) <= own * slack, "space {i} {plan:?}: off-loading made it faster");
                 let less = match plan.recompute {
-                    Recompute::None => plan.recompute,
+                    Recompute::None | Recompute::Cheap | Recompute::Hosted(_) => plan.recompute,
                     Recompute::Selective | Recompute::Layers(0 | 1) => Recompute::None,
                     Recompute::Layers(n) => Recompute::Layers(n - 1),
                     Recompute::Full => Recompute::Layers(layers.div_ceil(plan.pipeline_parallel).saturating_sub(1).max(1)),
@@ -184,6 +186,37 @@ fn bounds_hold_for_every_plan() {
             }
         });
     }
+}
+
+#[test]
+fn what_is_stated_is_kept_in_a_search() {
+    let world = World::new();
+    let case = Case { memory_gb: 80.0, ..cases().swap_remove(3) };
+    let stated = [
+        "recompute=full",
+        "recompute=selective",
+        "recompute=none",
+        "recompute=2",
+        "mbs=3",
+        "dp=4,mbs=3,pp=2",
+        "pp=4,vpp=3",
+        "tp=2,sp=false",
+        "sharding=full,pp=2",
+        "schedule=zb-v",
+        "offload=optimizer,cp=2",
+    ];
+    with(&case, &world, |searcher, space| {
+        let free = searcher.search(space).unwrap().best.time;
+        for words in stated {
+            let knobs = Stated::parse(words).unwrap();
+            let space = space.clone().with(&knobs);
+            let found = searcher.search(&space).unwrap();
+            assert_eq!(found.best, searcher.search_exhaustively(&space).unwrap().best, "{words}");
+            assert_eq!(found.priced + found.cut.total(), found.plans, "{words}");
+            assert_eq!(knobs.over(&found.best.layout, 16), found.best.layout, "{words}");
+            assert!(found.best.time >= free, "{words}");
+        }
+    });
 }
 
 #[test]
@@ -234,6 +267,7 @@ fn a_named_plan_is_told_why_not() {
         let deep = Layout { pipeline_parallel: 1000, schedule: Schedule::default(), ..best.layout };
         assert!(matches!(searcher.why_not(&deep, &best, space), WhyNot::CannotRun(TrainMisfit::Stages { .. })));
         let elsewhere = Layout { sharding: StateSharding::Full, pipeline_parallel: 2, data_parallel: 32, ..Layout::ONE };
-        assert_eq!(space.leaves_out(searcher.ask(), &elsewhere, searcher.network().domain), Some("sharding"));
+        let whole = PlanSpace { sharded_stages: false, ..space.clone() };
+        assert_eq!(whole.leaves_out(searcher.ask(), &elsewhere, searcher.network().domain), Some("sharding"));
     });
 }

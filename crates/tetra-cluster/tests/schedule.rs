@@ -23,7 +23,14 @@ fn played(schedule: Schedule, [v, m]: [usize; 2], scale: &[f64], [f, b, w]: [f64
 }
 
 fn closed(schedule: Schedule, [v, m]: [usize; 2], scale: &[f64], [f, b, w]: [f64; 3], latency: f64) -> f64 {
-    let runs: Vec<Run> = scale.iter().map(|s| Run { count: 1.0, forward: f * s, input: b * s, weight: w * s }).collect();
+    let mut runs: Vec<Run> = Vec::new();
+    for s in scale {
+        let run = Run { count: 1.0, forward: f * s, input: b * s, weight: w * s };
+        match runs.last_mut().filter(|last| Run { count: 1.0, ..**last } == run) {
+            Some(last) => last.count += 1.0,
+            None => runs.push(run),
+        }
+    }
     Line { schedule, runs: &runs, chunks: v as f64, microbatches: m as f64, latency }.time()
 }
 
@@ -37,7 +44,7 @@ fn bubbles_are_the_published_ones() {
         assert!((bubble(Schedule::OneForwardOneBackward, 4) - 3.0 * hops / 4.0).abs() < 1e-9);
         assert!((bubble(Schedule::ZeroBubbleH1, 1) - hops).abs() < 1e-9);
         assert!(bubble(Schedule::ZeroBubbleH2, 1).abs() < 1e-9);
-        assert!(bubble(Schedule::ZeroBubbleV, 2) <= 0.25 * hops);
+        assert!(bubble(Schedule::ZeroBubbleV, 2).abs() < 1e-9);
         assert!((bubble(Schedule::DualPipe, 1) - (p as f64 / 2.0 - 1.0) * 2.0).abs() < 1e-9);
     }
 }
@@ -56,7 +63,7 @@ fn memory_is_the_published_one() {
                     let kept = step.in_flight(stage) as f64 / v as f64;
                     let closed = in_flight(schedule, p as f64, v as f64, m as f64, stage as f64);
                     assert!(kept <= closed + 1e-9, "{schedule:?} p{p} v{v} m{m} stage {stage}: {kept} over {closed}");
-                    let exact = schedule != Schedule::ZeroBubbleV && m >= 2 * p && (v == 1 || m % p == 0);
+                    let exact = m >= 2 * p && (v == 1 || m % p == 0);
                     assert!(!exact || (kept - closed).abs() < 1e-9, "{schedule:?} p{p} v{v} m{m} stage {stage}: {kept} not {closed}");
                 }
             }
@@ -64,49 +71,54 @@ fn memory_is_the_published_one() {
     }
 }
 
+/// A pipeline of equal or different stages.
 #[derive(Debug, Clone)]
 struct Shape {
     p: usize,
     m: usize,
     v: usize,
     passes: [f64; 3],
+    /// Length of each stage's passes.
     scale: Vec<f64>,
+    /// Of the shortest stage's forward pass of a chunk.
+    latency: f64,
+}
+
+/// What the scales of stages are: layers with one more in the first stages, an embedding and a head; or up to six runs of any length and scale.
+fn scales(p: usize) -> impl Strategy<Value = Vec<f64>> {
+    let ends = (2u32..12, 0.0..1.0f64, 0.0..0.2f64, 0.2..1.2f64).prop_map(move |(layers, more, first, last)| {
+        let end = |i: usize| if i == 0 { first } else { 0.0 } + if i + 1 == p { last } else { 0.0 };
+        (0..p).map(|i| f64::from(layers) + end(i) + if (i as f64) < more * p as f64 { 1.0 } else { 0.0 }).collect()
+    });
+    let any = prop::collection::vec((0..p, 1.0..1.6f64), 1..7).prop_map(move |mut runs| {
+        runs.sort_by_key(|r| r.0);
+        (0..p).map(|i| runs.iter().rev().find(|r| r.0 <= i).unwrap_or(&runs[0]).1).collect()
+    });
+    prop_oneof![Just(vec![1.0; p]), ends, any]
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
-    let ends = (2u32..12, 0.0..1.0f64, 0.0..0.2f64, 0.2..1.2f64);
-    ((3usize..24, 0.0..1.0f64, 1usize..5), (1.0..2.6f64, 0.4..1.05f64), ends).prop_map(
-        |((p, m, v), (b, w), (layers, more, first, last))| {
+    let passes = (1.0..2.6f64, 0.4..1.05f64);
+    let latency = prop_oneof![Just(0.0), 0.0..0.2f64];
+    (2usize..32).prop_flat_map(move |p| (Just(p), 0.0..1.0f64, 1usize..9, passes.clone(), scales(p), latency.clone())).prop_map(
+        |(p, m, v, (b, w), scale, latency)| {
             let m = ((64.0 * p as f64).powf(m) as usize).max(1);
-            let stage = |i: usize| {
-                let end = if i == 0 {
-                    first
-                } else if i + 1 == p {
-                    last
-                } else {
-                    0.0
-                };
-                f64::from(layers) + end + if (i as f64) < more * p as f64 { 1.0 } else { 0.0 }
-            };
-            Shape { p, m, v, passes: [1.0, b, w], scale: (0..p).map(stage).collect() }
+            Shape { p, m, v, passes: [1.0, b, w], scale, latency }
         },
     )
 }
 
-/// Relative error of the closed form with equal stages, and with one layer more in the first ones, an embedding and a head.
-fn errors(schedule: Schedule, shape: &Shape) -> [f64; 2] {
+/// Relative error of the closed form.
+fn error(schedule: Schedule, shape: &Shape) -> f64 {
     let v = if schedule == Schedule::OneForwardOneBackward { shape.v } else { chunks(schedule) };
-    let (mut p, mut m) = (shape.p, shape.m);
+    let (mut scale, mut m) = (shape.scale.clone(), shape.m);
     if schedule == Schedule::DualPipe {
-        p += p % 2;
-        m = (m.max(2 * p) + 1) & !1;
+        scale.resize(shape.p + shape.p % 2, scale[shape.p - 1]);
+        m = (m.max(2 * scale.len()) + 1) & !1;
     }
-    let mut scale = shape.scale.clone();
-    scale.resize(p, *shape.scale.last().unwrap());
-    [vec![1.0; p], scale].map(|scale| {
-        let exact = played(schedule, [v, m], &scale, shape.passes, 0.0).time;
-        closed(schedule, [v, m], &scale, shape.passes, 0.0) / exact - 1.0
-    })
+    let latency = shape.latency * scale.iter().copied().fold(f64::INFINITY, f64::min) / v as f64;
+    let exact = played(schedule, [v, m], &scale, shape.passes, latency).time;
+    closed(schedule, [v, m], &scale, shape.passes, latency) / exact - 1.0
 }
 
 proptest! {
@@ -114,14 +126,12 @@ proptest! {
 
     #[test]
     fn closed_forms_agree_with_the_play(shape in shape()) {
-        let most = |schedule| match schedule {
-            Schedule::ZeroBubbleV => [0.1, 0.25],
-            Schedule::DualPipe | Schedule::ZeroBubbleH2 => [0.02, 0.12],
-            _ => [1e-9, 0.08],
-        };
         for schedule in Schedule::ALL {
-            let (error, most) = (errors(schedule, &shape), most(schedule));
-            prop_assert!(error[0].abs() <= most[0] && error[1].abs() <= most[1], "{schedule:?} {error:?}");
+            let error = error(schedule, &shape);
+            // What is outlined are chains of the play: none is longer.
+            prop_assert!((-0.02..=1e-9).contains(&error), "{schedule:?} {error:?}");
+            let equal = Shape { scale: vec![1.0; shape.p], latency: 0.0, ..shape.clone() };
+            prop_assert!(self::error(schedule, &equal).abs() <= 5e-3, "{schedule:?} of equal stages");
         }
     }
 
@@ -164,28 +174,18 @@ proptest! {
     }
 }
 
-/// Errors of a fixed set of shapes: nine in ten within 2 %, within 3 % for uneven stages that hold layers of both ends.
+/// Errors of a fixed set of shapes.
 #[test]
-fn nine_in_ten_closed_forms_are_within_two_percent() {
+fn nearly_all_closed_forms_are_exact() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let shapes: Vec<Shape> = (0..400).map(|_| shape().new_tree(&mut runner).unwrap().current()).collect();
     for schedule in Schedule::ALL {
-        for kind in 0..2 {
-            let mut list: Vec<f64> = shapes.iter().map(|s| errors(schedule, s)[kind].abs()).collect();
-            list.sort_by(f64::total_cmp);
-            let at = |q: f64| list[((list.len() - 1) as f64 * q) as usize];
-            println!(
-                "{:8} {} median {:.4} p90 {:.4} p99 {:.4} max {:.4}",
-                schedule.name(),
-                ["equal", "uneven"][kind],
-                at(0.5),
-                at(0.9),
-                at(0.99),
-                at(1.0)
-            );
-            let both_ways = matches!(schedule, Schedule::ZeroBubbleV | Schedule::DualPipe) && kind == 1;
-            assert!(at(0.5) <= 0.01 && at(0.9) <= if both_ways { 0.03 } else { 0.02 });
-        }
+        let mut list: Vec<f64> = shapes.iter().map(|s| error(schedule, s).abs()).collect();
+        list.sort_by(f64::total_cmp);
+        let at = |q: f64| list[((list.len() - 1) as f64 * q) as usize];
+        let [half, most, nearly, all] = [0.5, 0.9, 0.99, 1.0].map(at);
+        println!("{:8} median {half:.5} p90 {most:.5} p99 {nearly:.5} max {all:.5}", schedule.name());
+        assert!(half <= 1e-3 && most <= 0.01 && all <= 0.02);
     }
 }

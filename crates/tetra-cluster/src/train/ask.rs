@@ -32,12 +32,32 @@ pub struct TrainAsk<'a> {
     pub framework: Framework,
     /// Which weights are trained.
     pub trained: Trained,
+    /// Whether 8-bit floats are scaled by the largest element of the tensor at hand, not by those of earlier steps.
+    pub current_scaling: bool,
+    /// Whether tokens are dealt out to experts evenly, as benchmarks do.
+    pub balanced: bool,
 }
 
 impl<'a> TrainAsk<'a> {
     /// With today's libraries and 16-bit gradients.
     pub fn new(model: &'a Model, precision: Precision, global_batch: u64, sequence: u64) -> Self {
-        Self { model, precision, gradient: DataType::Bf16, global_batch, sequence, framework: Framework::today(), trained: Trained::All }
+        Self {
+            model,
+            precision,
+            gradient: DataType::Bf16,
+            global_batch,
+            sequence,
+            framework: Framework::today(),
+            trained: Trained::All,
+            current_scaling: false,
+            balanced: false,
+        }
+    }
+
+    /// Whether the word for a format says that scales follow the tensor at hand: `fp8-cs`, `fp8_current`, `tensorwise`.
+    pub fn scales_at_hand(format: &str) -> bool {
+        let lower = format.to_lowercase();
+        ["cs", "current", "tensorwise"].iter().any(|w| lower.contains(w))
     }
 
     /// The same job run by another library, which may sum gradients of bfloat16 weights in 32 bits.

@@ -1,5 +1,7 @@
 //! Constants of training: bytes of state and activations, overlap of communication, costs that grow with the job.
 
+use std::f64::consts::{EULER_GAMMA, PI};
+
 use tetra_chip::{Chip, OpCost};
 use tetra_quantity::{Bytes, DataError, JoulesPerByte, Seconds, Tables};
 
@@ -48,7 +50,7 @@ pub struct TrainConstants {
     pub interference: f64,
     /// Host time per op when nothing is captured in a graph.
     pub dispatch_s: f64,
-    /// Slowing per doubling of replicas: a step ends with the slowest. Chips that one program drives in step count as one.
+    /// Standard deviation of the time that replicas take for a step: it ends with the slowest. Chips that one program drives in step count as one.
     pub jitter: f64,
     /// Load of the fullest expert-parallel rank over the mean.
     pub expert_imbalance: f64,
@@ -88,6 +90,18 @@ impl TrainConstants {
         let budget = chip.power.cap.value() * (1.0 - self.hot_static_fraction).max(f64::EPSILON);
         let power = cost.energy.value() / time.max(f64::MIN_POSITIVE);
         time * (power / budget).max(1.0).sqrt()
+    }
+
+    /// How much longer than the mean the slowest of `replicas` takes: the expected largest of normal variables, `b + γ/r` with
+    /// `b = r - (ln ln n + ln 4π)/(2r)` and `r = √(2 ln n)` (Cramér 1946, section 28.6); nothing for one.
+    pub fn slowest_of(&self, replicas: u64) -> f64 {
+        if replicas < 2 {
+            return 0.0;
+        }
+        let log = (replicas as f64).ln();
+        let root = (2.0 * log).sqrt();
+        let lower = log.ln() + (4.0 * PI).ln() - 2.0 * EULER_GAMMA;
+        self.jitter * (root - lower / (2.0 * root))
     }
 
     /// Reads them from the data tables.
@@ -133,12 +147,20 @@ impl TrainConstants {
 pub struct RowDefaults {
     /// Tokens per sequence.
     pub sequence: u64,
+    /// The same where the model knows more.
+    pub sequence_most: u64,
     /// Sequences per stage and replica.
     pub batch_per_stage: u64,
+    /// Tokens of a step of a whole run of which neither the batch nor the chips are known.
+    pub run_batch_tokens: u64,
     /// Width of a head.
     pub head_width: u64,
     /// Hidden width over layers.
     pub aspect: f64,
+    /// Heads and layers of a model of which only the parameters are known are multiples of these.
+    pub heads_of: u64,
+    /// The same for layers.
+    pub layers_of: u64,
     /// Vocabulary of models with gated feed-forward.
     pub gated_vocabulary: u64,
     /// Vocabulary of other models.
@@ -158,9 +180,13 @@ impl RowDefaults {
         let count = |parameter| Ok::<u64, DataError>(t.number("blank_column", parameter, "1")? as u64);
         Ok(Self {
             sequence: count("sequence")?,
+            sequence_most: count("sequence_most")?,
             batch_per_stage: count("batch_per_stage")?,
+            run_batch_tokens: count("run_batch_tokens")?,
             head_width: count("head_width")?,
             aspect: t.number("blank_column", "aspect", "1")?,
+            heads_of: count("heads_of")?,
+            layers_of: count("layers_of")?,
             gated_vocabulary: count("gated_vocabulary")?,
             plain_vocabulary: count("plain_vocabulary")?,
             bf16_from_year: t.number("blank_column", "bf16_from_year", "1")? as u16,

@@ -9,6 +9,7 @@
 
 use tetra_quantity::{DataError, HOUR_S, Joules, Seconds, Tables, Tokens};
 
+use crate::fleet::spares;
 use crate::goodput::{FailureConstants, Goodput, of_job, of_job_in_tiers};
 use crate::train::ask::TrainAsk;
 use crate::train::constants::TrainConstants;
@@ -140,18 +141,29 @@ pub fn run_to_target(ask: &TrainAsk<'_>, step: &TrainStep, convergence: &Converg
 /// A run of a given number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct TokenRun {
+    /// Tokens.
+    pub tokens: Tokens,
     /// Steps.
     pub steps: f64,
     /// Time, failures and checkpoints included.
     pub time: Seconds,
     /// Chip-hours of that time.
     pub chip_hours: f64,
+    /// Spare chips that the job needs so as seldom to wait for a repair; not among the chip-hours.
+    pub spares: u64,
     /// Energy of all chips.
     pub energy: Joules,
     /// Failures and checkpoints on storage.
     pub goodput: Goodput,
     /// The same with checkpoints in memory, too.
     pub in_tiers: Goodput,
+}
+
+impl TokenRun {
+    /// Time of all chips together.
+    pub fn chip_time(&self) -> Seconds {
+        Seconds(self.chip_hours * HOUR_S)
+    }
 }
 
 /// What `tokens` take with a given step.
@@ -170,5 +182,6 @@ pub fn run_of_tokens(
     let time = useful / goodput.goodput.max(f64::MIN_POSITIVE);
     // Chips that wait for a restart draw what a step draws at most; work done again draws all of it.
     let energy = Joules(time * step.power.value() * chips as f64);
-    TokenRun { steps, time: Seconds(time), chip_hours: time / HOUR_S * chips as f64, energy, goodput, in_tiers }
+    let spares = spares(chips, failures);
+    TokenRun { tokens, steps, time: Seconds(time), chip_hours: time / HOUR_S * chips as f64, spares, energy, goodput, in_tiers }
 }

@@ -1,7 +1,7 @@
 //! One training step of a denoising network: every chip holds it whole and takes its share of the images; gradients are summed over all chips.
 //!
 //! Time: ops of one microbatch times the microbatches, the exchange of gradients and weights that the last of them does not hide, the optimiser's step
-//! (its state split over the chips), and waiting for the slowest. The microbatch is the fastest that fits. Kernels are fused and captured in a graph.
+//! (its state split over the chips), and waiting for the slowest. The microbatch is the fastest that fits. Kernels are captured in a graph; where no compiler fuses them, small passes are kernels of their own.
 //!
 //! Leaves out: splitting the network, loading of images.
 
@@ -64,7 +64,8 @@ fn one(
     constants: &ClusterConstants,
 ) -> DiffusionStep {
     let (c, wide) = (&constants.train, DataType::Bf16);
-    let built = unet.train(images, wide);
+    // As in tables of language models, chips whose domain has no switch are programmed by a compiler (XLA).
+    let built = unet.train(images, wide, chip.links.scale_up_switched);
     let (mut compute, mut flop) = (0.0, 0.0);
     for node in &built.nodes {
         let seconds = c.long_run(&timer.cost(&node.op), chip);
@@ -79,8 +80,7 @@ fn one(
     let both = exchange(CollectiveKind::ReduceScatter) + exchange(CollectiveKind::AllGather);
     let hidden = ((1.0 - c.data_exposed) * both).min(compute);
     let work = compute * rounds as f64 + both - hidden + c.interference * hidden + optimizer(parameters / chips as f64, timer, constants);
-    let jitter = c.jitter * (chips as f64).log2();
-    let time = work * (1.0 + jitter);
+    let time = work * (1.0 + c.slowest_of(chips));
     let state = parameters * (2.0 * wide.bytes() + c.optimizer_bytes / chips as f64);
     let memory = state + built.kept as f64 * wide.bytes() * c.fragmentation + c.reserved_bytes;
     let done = flop * rounds as f64 / time.max(f64::MIN_POSITIVE);

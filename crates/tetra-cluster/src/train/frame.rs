@@ -4,8 +4,12 @@
 //! sequence parallelism. A frame adds the degrees of pipeline and data parallelism and the chunks: whatever costs a root or a look at the timer is settled here. What is
 //! recomputed, sharded, off-loaded, and in which order microbatches run, is left to arithmetic ([`crate::train::step::price`]).
 
-use tetra_chip::{Chip, OpTimer};
-use tetra_workload::{Collective, CollectiveKind, Op, ParallelGroup, VectorKind, VectorOp};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tetra_chip::{Chip, FixedState, OpTimer};
+use tetra_workload::{Collective, CollectiveKind, DataType, Op, ParallelGroup, VectorKind, VectorOp};
 
 use crate::collective::{Span, time_over};
 use crate::constants::ClusterConstants;
@@ -15,6 +19,7 @@ use crate::train::constants::{TrainConstants, compiled};
 use crate::train::layout::{Layout, Offload, Recompute, Schedule, StateSharding};
 use crate::train::memory::Kept;
 use crate::train::piece::{Passes, Pieces, Spent, link_energy, span_of};
+use crate::train::pipeline::Outlines;
 use crate::train::split::{Split, StageKind};
 use crate::train::stage::Pipeline;
 use crate::train::step::microbatches;
@@ -74,6 +79,8 @@ pub(crate) struct StageSums {
     pub(crate) forward: Spent,
     /// What selective recomputation runs again.
     pub(crate) core: Spent,
+    /// What is run again when only cheap results are.
+    pub(crate) cheap: Spent,
     pub(crate) dense_parameters: f64,
     pub(crate) expert_parameters: f64,
     /// Parameters of the largest layer.
@@ -94,6 +101,8 @@ pub(crate) struct Exchange {
     /// The same layer by layer, as fully sharded state asks.
     pub(crate) scatter_layers: (f64, f64),
     pub(crate) gather_layers: (f64, f64),
+    /// Parts in which the two are done.
+    pub(crate) layers: f64,
     /// Gradients of a chip's share are summed over the groups that each hold all state.
     pub(crate) across: (f64, f64),
 }
@@ -115,6 +124,25 @@ pub(crate) struct Frame {
     pub(crate) exchange: Exchange,
     /// Step of the optimiser with all state and with its share of it.
     pub(crate) optimizer: [f64; 2],
+    pub(crate) outlines: Rc<Outlines>,
+    pub(crate) lines: Lines,
+}
+
+/// What is recomputed, in which order, and what moves each microbatch: on no other choice of a plan the time of its pipeline depends.
+type Choice = (Schedule, Recompute, bool, bool);
+
+/// Times of the pipelines of one frame.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Lines {
+    known: RefCell<HashMap<Choice, f64, FixedState>>,
+}
+
+impl Lines {
+    /// The time of a plan's pipeline.
+    pub(crate) fn time(&self, layout: &Layout, worked_out: impl FnOnce() -> f64) -> f64 {
+        let key = (layout.schedule, layout.recompute, layout.offload.weights, layout.offload.activations);
+        *self.known.borrow_mut().entry(key).or_insert_with(worked_out)
+    }
 }
 
 impl Frame {
@@ -129,11 +157,15 @@ impl Frame {
         }
     }
 
-    /// Layers are spread evenly, or with places for embedding and head where that is no slower with nothing recomputed: it spares the ends memory.
-    pub(crate) fn of(job: &Job<'_>, layout: &Layout, pieces: &Pieces, split: &Split) -> Self {
-        let even = Self::bare(job, layout, pieces, &split.even);
-        let slots = split.slots.as_deref().map(|kinds| Self::bare(job, layout, pieces, kinds));
-        let time = |f: &Self| Pipeline::of(job, f, &f.split).time;
+    /// Layers are spread evenly, or with places for embedding and head where that is no slower with nothing recomputed, in the order of 1F1B: the busiest stage's work, and a
+    /// microbatch's way through the chunks of the others. It spares the ends memory.
+    pub(crate) fn of(job: &Job<'_>, layout: &Layout, pieces: &Pieces, split: &Split, outlines: &Rc<Outlines>) -> Self {
+        let even = Self::bare(job, layout, pieces, &split.even, outlines);
+        let slots = split.slots.as_deref().map(|kinds| Self::bare(job, layout, pieces, kinds, outlines));
+        let time = |f: &Self| {
+            let (worst, way) = Pipeline::busiest(job, f, &f.split);
+            f.microbatches * worst + (way - worst) / layout.virtual_stages.max(1) as f64
+        };
         let faster = slots.filter(|s| time(s) <= time(&even)).unwrap_or(even);
         let fullest = fullest(&faster.stages);
         let optimizer = [false, true].map(|sharded| optimizer(job, held(layout, fullest, sharded)));
@@ -142,7 +174,7 @@ impl Frame {
     }
 
     /// Without what follows the pipeline.
-    fn bare(job: &Job<'_>, layout: &Layout, pieces: &Pieces, kinds: &[StageKind]) -> Self {
+    fn bare(job: &Job<'_>, layout: &Layout, pieces: &Pieces, kinds: &[StageKind], outlines: &Rc<Outlines>) -> Self {
         let mut stages: Vec<StageSums> = kinds.iter().map(|k| StageSums::of(k, pieces)).collect();
         for stage in &mut stages {
             stage.once.vector += accumulation(job, layout, stage.dense_parameters + stage.expert_parameters);
@@ -152,10 +184,12 @@ impl Frame {
             microbatches: microbatches(&job.ask, layout),
             transfer: transfer(job, layout),
             experts_cross: pieces.experts_cross,
-            jitter: job.train().jitter * (job.apart(layout) as f64).log2(),
+            jitter: job.train().slowest_of(job.apart(layout)),
             stages,
             exchange: Exchange::default(),
             optimizer: [0.0; 2],
+            outlines: Rc::clone(outlines),
+            lines: Lines::default(),
         }
     }
 
@@ -187,6 +221,7 @@ impl StageSums {
             sums.pass(&layer.passes, count);
             sums.forward.add(&layer.again, count);
             sums.core.add(&layer.core, count);
+            sums.cheap.add(&layer.cheap, count);
             sums.dense_parameters += count * layer.dense_parameters;
             sums.expert_parameters += count * layer.expert_parameters;
             sums.kept.add(&layer.kept, count);
@@ -274,20 +309,28 @@ fn optimizer(job: &Job<'_>, held: f64) -> f64 {
     job.timer.cost(&Op::Vector(op)).time.value()
 }
 
-/// Time to add the gradients of one microbatch to those of the others where the product that made them does not.
+/// Time to add the gradients of one microbatch to those of the others, beyond the 32-bit result that each product writes: a product that adds reads the old sum; else a pass
+/// of its own adds a narrow gradient.
 fn accumulation(job: &Job<'_>, layout: &Layout, parameters: f64) -> f64 {
     const ROW: u64 = 1024;
-    if job.ask.framework.adds_gradients || microbatches(&job.ask, layout) <= 1.0 {
+    let (narrow, sum) = (job.ask.precision.residual.bytes(), job.ask.gradient.bytes());
+    let (read, written) = if job.ask.framework.adds_gradients {
+        (sum, sum - DataType::Fp32.bytes())
+    } else if microbatches(&job.ask, layout) > 1.0 {
+        (narrow + sum, sum)
+    } else {
+        return 0.0;
+    };
+    if read + written <= 0.0 {
         return 0.0;
     }
-    let bytes = |per: f64| (parameters * per) as u64;
-    let width = job.ask.gradient.bytes();
+    let bytes = (0.5 * parameters * (read + written)) as u64;
     let op = VectorOp {
         kind: VectorKind::Add,
         rows: ((parameters / ROW as f64) as u64).max(1),
         cols: ROW,
-        read_bytes: bytes(job.ask.precision.residual.bytes() + width),
-        write_bytes: bytes(width),
+        read_bytes: bytes,
+        write_bytes: bytes,
     };
     job.timer.cost(&Op::Vector(op)).time.value()
 }
@@ -302,7 +345,8 @@ fn transfer(job: &Job<'_>, layout: &Layout) -> (f64, f64) {
     let bytes = (elements * job.ask.precision.residual.bytes() / split) as u64;
     let collective = Collective { kind: CollectiveKind::SendRecv, bytes, group: ParallelGroup::Pipeline };
     let span = span_of(ParallelGroup::Pipeline, layout);
-    (time_over(&collective, span, job.network).value(), link_energy(&collective, span, job.network, job.train()))
+    let staged = if span.inside(job.network.domain) > 1 { 0.0 } else { split.min(job.network.domain as f64) * job.network.staged_s };
+    (staged + time_over(&collective, span, job.network).value(), link_energy(&collective, span, job.network, job.train()))
 }
 
 /// All-reduce of a chip's share of the gradients over the groups of `within` chips.
@@ -322,7 +366,8 @@ fn exchange(job: &Job<'_>, layout: &Layout, (dense_parameters, expert_parameters
     let cells = layout.tensor_parallel.saturating_mul(layout.context_parallel).saturating_mul(shard.attention_data).max(1);
     let all = layout.tensor_parallel.saturating_mul(layout.context_parallel).saturating_mul(layout.data_parallel);
     let expert = Span { size: (all / cells).max(1), stride: cells };
-    let wide = job.ask.precision.weights.bytes().min(job.ask.precision.residual.bytes());
+    let residual = job.ask.precision.residual.bytes();
+    let wide = if job.ask.framework.gathers_narrow { job.ask.precision.weights.bytes().min(residual) } else { residual };
     let one = |kind, parameters: f64, width: f64, span| {
         let collective = Collective { kind, bytes: (parameters * width) as u64, group: ParallelGroup::Data };
         (time_over(&collective, span, job.network).value(), link_energy(&collective, span, job.network, job.train()))
@@ -341,6 +386,7 @@ fn exchange(job: &Job<'_>, layout: &Layout, (dense_parameters, expert_parameters
         gather: both(CollectiveKind::AllGather, wide, 1.0),
         scatter_layers: over(CollectiveKind::ReduceScatter, gradient, layers, within),
         gather_layers: over(CollectiveKind::AllGather, wide, layers, within),
+        layers,
         across: across(layout, within, |span, share| {
             one(CollectiveKind::AllReduce, (dense_parameters + expert_parameters) * share, gradient, span)
         }),

@@ -41,6 +41,14 @@ pub struct Framework {
     pub stops_early: bool,
     /// Whether selective recomputation repeats every other layer or product instead of the attention core.
     pub every_other: bool,
+    /// Whether it can make only cheap results again and lay what whole layers keep in the host's memory.
+    pub relieves: bool,
+    /// Whether gradients of biases, of norms' weights and of queries, keys and values together have kernels of their own.
+    pub eager: bool,
+    /// Whether a layer's computation hides the gathers of the next layer and the scatter of the last one where all state is split: the ends are left.
+    pub gathers_ahead: bool,
+    /// Whether weights are gathered in the narrow format in which they are multiplied; else in 16 bits, and each chip narrows them.
+    pub gathers_narrow: bool,
     /// Whether gradients of bfloat16 weights are summed in 32 bits.
     pub wide_sums: bool,
     /// How state is spread unless a job says otherwise.
@@ -135,8 +143,10 @@ pub struct RowSigns {
 fn read(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Framework> {
     let (_, _) = (s.word(errors, "name"), s.word(errors, "source"));
     let attention = choice(errors, &mut s, "attention", &ATTENTION);
-    let [overlaps, adds_gradients, scatters_gradients, stops_early, wide_sums] =
-        ["overlaps", "adds_gradients", "scatters_gradients", "stops_early", "wide_sums"].map(|key| s.flag(errors, key));
+    let [overlaps, adds_gradients, scatters_gradients, stops_early, relieves] =
+        ["overlaps", "adds_gradients", "scatters_gradients", "stops_early", "relieves"].map(|key| s.flag(errors, key));
+    let [eager, gathers_ahead, gathers_narrow, wide_sums] =
+        ["eager", "gathers_ahead", "gathers_narrow", "wide_sums"].map(|key| s.flag(errors, key));
     let every_other = choice(errors, &mut s, "selective", &[("core", false), ("every-other", true)]);
     let sharding = choice(errors, &mut s, "sharding", &SHARDING);
     let buffers = s.quantity::<Bytes>(errors, "buffers", 0.0, MOST_BUFFERS);
@@ -148,6 +158,10 @@ fn read(errors: &mut Errors<'_>, mut s: Section<'_, '_>) -> Option<Framework> {
         scatters_gradients: scatters_gradients?,
         stops_early: stops_early?,
         every_other: every_other?,
+        relieves: relieves?,
+        eager: eager?,
+        gathers_ahead: gathers_ahead?,
+        gathers_narrow: gathers_narrow?,
         wide_sums: wide_sums?,
         sharding: sharding?,
         buffers: buffers?.value() as u64,

@@ -47,7 +47,7 @@ impl Front {
         }
         let chain = space.chain(&job.ask, column);
         for &offload in &space.offloads {
-            if space.selective {
+            if space.selective() {
                 self.consider(&Layout { recompute: Recompute::Selective, offload, ..*column }, &at(Recompute::Selective, offload));
             }
             let least = at(Recompute::Full, offload).memory.total().value();

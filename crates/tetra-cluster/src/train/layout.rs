@@ -14,6 +14,10 @@ pub enum Recompute {
     Full,
     /// The same for so many layers of each stage; the others keep everything.
     Layers(u64),
+    /// Only what is cheap for its size: results of norms and activation functions, and up-projections of latent attention.
+    Cheap,
+    /// Nothing; what so many layers of each stage keep waits in the host's memory.
+    Hosted(u64),
 }
 
 /// How state is spread over data-parallel ranks.
@@ -64,6 +68,11 @@ impl Schedule {
             Self::ZeroBubbleV => "zb-v",
             Self::DualPipe => "dualpipe",
         }
+    }
+
+    /// Whether steps run in this order are among the measured ones that predictions are held against: all of those are 1F1B's.
+    pub const fn measured(self) -> bool {
+        matches!(self, Self::OneForwardOneBackward)
     }
 
     /// The schedule of a name.

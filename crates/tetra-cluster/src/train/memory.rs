@@ -66,6 +66,16 @@ impl TrainMemory {
         self
     }
 
+    /// A share of what layers keep waits in the host's memory; two layers stay: the one that is computed and the one that moves.
+    pub(crate) fn hosted(mut self, share: f64, holds: &StageHolds) -> Self {
+        if share > 0.0 {
+            let moved = Bytes((share * self.activations.value() - 2.0 * holds.layer).max(0.0));
+            self.activations = self.activations - moved;
+            self.host += moved;
+        }
+        self
+    }
+
     /// Weights, gradients and optimiser state.
     pub fn state(&self) -> Bytes {
         self.weights + self.gradients + self.optimizer
@@ -79,6 +89,8 @@ pub(crate) struct Kept {
     pub(crate) all: f64,
     /// With the attention core recomputed.
     pub(crate) without_core: f64,
+    /// Without results of norms and activation functions and of up-projections of latent attention.
+    pub(crate) without_cheap: f64,
     /// The layer's input.
     pub(crate) input: f64,
 }
@@ -106,12 +118,16 @@ impl Kept {
         let (all, input) = (without_core + tokens * scores, tokens * wide * h / whole);
         // Eager libraries recompute every other layer or product.
         let without_core = if ask.framework.every_other { 0.5 * (without_core + input) } else { without_core };
-        Self { all, without_core, input }
+        let cheap = (inputs - 1.0) * multiplied * h / whole
+            + wide * expanded(&layer.attention) / t
+            + if ask.trained == Trained::All { multiplied * inner_activated(&layer.feed_forward, layout) } else { 0.0 };
+        Self { all, without_core, without_cheap: (all - tokens * cheap).max(input), input }
     }
 
     pub(crate) fn add(&mut self, other: &Self, times: f64) {
         self.all += times * other.all;
         self.without_core += times * other.without_core;
+        self.without_cheap += times * other.without_cheap;
         self.input += times * other.input;
     }
 
@@ -120,7 +136,8 @@ impl Kept {
             Recompute::None => self.all,
             Recompute::Selective => self.without_core,
             Recompute::Full => self.input,
-            Recompute::Layers(_) => self.all,
+            Recompute::Cheap => self.without_cheap,
+            Recompute::Layers(_) | Recompute::Hosted(_) => self.all,
         }
     }
 }
@@ -132,6 +149,25 @@ fn attention_elements(attention: &Attention) -> (f64, f64) {
         Attention::Latent { heads, rope_dim, nope_dim, v_dim, q_rank, kv_rank, .. } => {
             let per_head = 2.0 * (nope_dim + rope_dim) as f64 + 2.0 * v_dim as f64;
             (heads as f64, heads as f64 * per_head + (q_rank + kv_rank) as f64)
+        }
+    }
+}
+
+/// Elements per token that latent attention expands: queries, keys and values.
+fn expanded(attention: &Attention) -> f64 {
+    match *attention {
+        Attention::Grouped { .. } => 0.0,
+        Attention::Latent { heads, rope_dim, nope_dim, v_dim, .. } => heads as f64 * (2 * (nope_dim + rope_dim) + v_dim) as f64,
+    }
+}
+
+/// Results of activation functions per token and chip.
+fn inner_activated(feed_forward: &FeedForward, layout: &Layout) -> f64 {
+    let t = layout.tensor_parallel.max(1) as f64;
+    match *feed_forward {
+        FeedForward::Dense { ffn, .. } => ffn as f64 / t,
+        FeedForward::Experts { top_k, ffn, shared_ffn, .. } => {
+            top_k as f64 * ffn as f64 / layout.shard().expert_tensor.max(1) as f64 + shared_ffn as f64 / t
         }
     }
 }
@@ -175,11 +211,14 @@ pub(crate) struct StageHolds {
     pub(crate) copies: u64,
     /// Share of the parameters that is trained.
     pub(crate) trained: f64,
+    /// Whether the arrays take narrow formats along columns, too: those of chips that multiply 4-bit formats do (Transformer Engine keeps no transposed copies there).
+    pub(crate) either_order: bool,
 }
 
-/// Bytes of a frozen weight, kept as it is multiplied: arrays take narrow formats along rows only, so that those are kept once for each pass.
-fn frozen_bytes(format: DataType) -> f64 {
-    let copies = if format.sixteenth_bits() < DataType::Bf16.sixteenth_bits() { 2.0 } else { 1.0 };
+/// Bytes of a frozen weight, kept as it is multiplied: arrays that take narrow formats along rows only need those once for each pass.
+fn frozen_bytes(format: DataType, either_order: bool) -> f64 {
+    let narrow = format.sixteenth_bits() < DataType::Bf16.sixteenth_bits();
+    let copies = if narrow && !either_order { 2.0 } else { 1.0 };
     copies * format.bytes()
 }
 
@@ -198,7 +237,8 @@ pub(crate) fn of_stage(holds: &StageHolds, ask: &TrainAsk<'_>, layout: &Layout, 
     let (dense, expert) = (holds.dense_parameters, holds.expert_parameters);
     let (whole, shard) = (dense + expert, dense / replicas + expert / experts_over);
     let share = holds.trained;
-    let wide = if ask.trained == Trained::All { ask.precision.residual.bytes() } else { frozen_bytes(ask.precision.weights) };
+    let wide =
+        if ask.trained == Trained::All { ask.precision.residual.bytes() } else { frozen_bytes(ask.precision.weights, holds.either_order) };
     // A gradient of its own lies beside its wider sum where the product does not add it.
     let beside = if !ask.framework.adds_gradients && ask.gradient.bytes() > wide { wide } else { 0.0 };
     let (gradient, optimizer_bytes) = ((ask.gradient.bytes() + beside) * share, constants.optimizer_bytes * share);

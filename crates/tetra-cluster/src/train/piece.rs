@@ -14,10 +14,12 @@ use crate::collective::{Span, expert_exchange, time_over};
 use crate::network::Network;
 use crate::train::ask::{TrainAsk, Trained};
 use crate::train::constants::TrainConstants;
+use crate::train::eager::{self, EagerPasses};
 use crate::train::framework::{AttentionKernels, Framework};
 use crate::train::layout::Layout;
 use crate::train::memory::Kept;
 use crate::train::misfit::Fit;
+use crate::train::quantise::Quantising;
 use crate::train::split::Depth;
 
 /// What a set of ops takes.
@@ -87,6 +89,8 @@ pub(crate) struct LayerPiece {
     pub(crate) again: Spent,
     /// What selective recomputation runs again.
     pub(crate) core: Spent,
+    /// What is run again when only cheap results are.
+    pub(crate) cheap: Spent,
     pub(crate) kept: Kept,
     pub(crate) dense_parameters: f64,
     pub(crate) expert_parameters: f64,
@@ -120,7 +124,7 @@ impl Pieces {
             built.adapt(rank);
         }
         let further = prediction(ask.model, &work, &layout.shard(), &ask.precision)?;
-        let scratchpads = chip.compute.cores as f64 * chip.memory.local_bytes_per_cycle * chip.compute.clock.value();
+        let scratchpads = chip.compute.cores as f64 * chip.memory.local_bytes_per_cycle * chip.compute.clock_max.value();
         let mut meter = Meter {
             timer,
             network,
@@ -131,6 +135,8 @@ impl Pieces {
             scratchpads,
             top_k: top_k(ask.model),
             routing: ask.model.routing,
+            quantising: Quantising::of(ask, chip),
+            imbalance: if ask.balanced { 1.0 } else { constants.expert_imbalance },
         };
         let layers = built.layers.iter().enumerate().map(|(i, l)| layer_piece(i, l, &built, ask, &mut meter)).collect();
         Ok(Self {
@@ -154,15 +160,26 @@ fn layer_piece(index: usize, shape: &tetra_workload::LayerGraph, built: &Graph, 
     let first = built.order.iter().position(|&o| usize::from(o) == index).and_then(|i| ask.model.layers.get(i));
     let expert_parameters = shape.expert_parameters as f64;
     let again = meter.again(&shape.nodes);
+    let mut passes = meter.passes(&shape.nodes);
+    if let (Some(layer), true) = (first, meter.framework.eager) {
+        let tokens = meter.layout.micro_batch.saturating_mul(ask.sequence.div_ceil(meter.layout.context_parallel.max(1)));
+        let further = eager::passes(layer, &shape.nodes, ask.model.hidden, tokens, meter.layout, ask.precision.residual.bytes());
+        passes = passes.with(&meter.eager(&further));
+    }
     LayerPiece {
-        passes: meter.passes(&shape.nodes),
+        passes,
         again,
         core: meter.selective(&shape.nodes, &again),
+        cheap: meter.cheap(&shape.nodes),
         kept: first.map(|layer| Kept::of(layer, ask, meter.layout)).unwrap_or_default(),
         dense_parameters: shape.parameters as f64 - expert_parameters,
         expert_parameters,
     }
 }
+
+/// Norms whose results are made again, and what expands latents.
+const CHEAP: [&str; 2] = ["attention_norm", "ffn_norm"];
+const EXPANDED: [&str; 4] = ["latent_norm", "q_up_proj", "kv_up_proj", "rope"];
 
 /// Adds up ops.
 struct Meter<'a> {
@@ -177,6 +194,9 @@ struct Meter<'a> {
     /// Experts per token, 0 without experts.
     top_k: u64,
     routing: Routing,
+    /// Load of the fullest chip of an expert group over the mean.
+    imbalance: f64,
+    quantising: Quantising,
 }
 
 impl Meter<'_> {
@@ -184,7 +204,7 @@ impl Meter<'_> {
         let mut out = Passes::default();
         for node in nodes {
             let mut spent = Spent::default();
-            self.count(&node.op, &mut spent);
+            self.count(&self.quantising.of_node(node), &mut spent);
             match node.pass {
                 Pass::Forward => out.forward.add(&spent, 1.0),
                 _ => out.backward.add(&spent, 1.0),
@@ -196,6 +216,17 @@ impl Meter<'_> {
         out
     }
 
+    fn eager(&mut self, further: &EagerPasses) -> Passes {
+        let mut out = Passes::default();
+        for op in further.weights.iter().chain(&further.inputs) {
+            self.compute(&Op::Vector(*op), &mut out.backward);
+        }
+        let mut weights = Spent::default();
+        further.weights.iter().for_each(|op| self.compute(&Op::Vector(*op), &mut weights));
+        out.weight = weights.compute();
+        out
+    }
+
     /// The forward pass; eager libraries stop once the last product has its input back (PyTorch's non-reentrant checkpoints).
     fn again(&mut self, nodes: &[Node]) -> Spent {
         let forward: Vec<&Node> = nodes.iter().filter(|n| n.pass == Pass::Forward).collect();
@@ -203,7 +234,7 @@ impl Meter<'_> {
         let end = if self.framework.stops_early { last.unwrap_or(forward.len()) } else { forward.len() };
         let mut out = Spent::default();
         for node in forward.iter().take(end) {
-            self.count(&node.op, &mut out);
+            self.count(&self.quantising.of_node(node), &mut out);
         }
         out
     }
@@ -217,6 +248,19 @@ impl Meter<'_> {
         }
         for node in nodes.iter().filter(|n| n.pass == Pass::Forward && matches!(n.op, Op::Attention(_))) {
             self.count(&node.op, &mut out);
+        }
+        out
+    }
+
+    /// What is cheap for the bytes it keeps.
+    fn cheap(&mut self, nodes: &[Node]) -> Spent {
+        let mut out = Spent::default();
+        let latent = nodes.iter().any(|n| n.name == "kv_up_proj");
+        for node in nodes.iter().filter(|n| n.pass == Pass::Forward) {
+            let function = matches!(node.op, Op::Vector(VectorOp { kind: VectorKind::Gelu | VectorKind::GatedSilu, .. }));
+            if function || CHEAP.contains(&node.name) || (latent && EXPANDED.contains(&node.name)) {
+                self.count(&self.quantising.of_node(node), &mut out);
+            }
         }
         out
     }
@@ -241,12 +285,15 @@ impl Meter<'_> {
     }
 
     fn compute(&mut self, op: &Op, spent: &mut Spent) {
+        if let (Op::Vector(v), true) = (op, self.framework.eager) {
+            eager::apart(v).into_iter().for_each(|more| self.compute(&Op::Vector(more), spent));
+        }
         let cost = self.timer.cost(op);
         let seconds = self.constants.long_run(&cost, self.chip);
         match op {
             Op::Gemm(_) => spent.gemm += seconds,
             // The group waits for its fullest chip.
-            Op::GroupedGemm(_) => spent.gemm += seconds * self.constants.expert_imbalance,
+            Op::GroupedGemm(_) => spent.gemm += seconds * self.imbalance,
             Op::Attention(a) => spent.attention += self.attention(a, seconds),
             Op::Vector(_) => spent.vector += seconds,
             Op::Collective(_) => {}
@@ -278,7 +325,7 @@ impl Meter<'_> {
         match collective.group {
             ParallelGroup::Tensor => spent.tensor += seconds,
             ParallelGroup::Context => spent.context += seconds,
-            _ => spent.expert += seconds * self.constants.expert_imbalance,
+            _ => spent.expert += seconds * self.imbalance,
         }
         spent.link_energy += link_energy(collective, span, self.network, self.constants);
         spent.ops += f64::from(u8::from(span.size > 1));
@@ -322,10 +369,28 @@ fn ring(a: &AttentionOp, ranks: u64) -> Vec<Op> {
     rounds.chain((1..ranks).map(|_| Op::Vector(add))).collect()
 }
 
-/// The ops that unfused attention runs: all pairs, masked afterwards.
+/// Bytes of the widest load: libraries' kernels feed the arrays by whole ones.
+const LOAD_BYTES: u64 = 16;
+
+/// Terms of a sum whose factors lanes widen first: a lane holds 8 × 8 sums, so that 64 products come with 16 conversions and 4 loads of four.
+const fn widened(terms: u64) -> u64 {
+    const PRODUCTS: u64 = 64;
+    const OTHERS: u64 = 20;
+    terms.saturating_mul(PRODUCTS + OTHERS).div_ceil(PRODUCTS)
+}
+
+/// The ops that unfused attention runs: all pairs, masked afterwards. A head's rows lie one after another, so that where one is no whole number of loads, the products
+/// leave the arrays and run on lanes in 32 bits.
 fn unfused(a: &AttentionOp) -> Vec<Op> {
     let batch = a.sequences.saturating_mul(a.heads);
-    let product = |m, n, k| Op::Gemm(Gemm { batch, m, n, k, a: a.a, b: a.a, out: a.a });
+    let rows_fit = [a.d_qk, a.d_v].iter().all(|&d| a.a.bytes_of(d).is_multiple_of(LOAD_BYTES));
+    let product = |m, n, k| {
+        Op::Gemm(if rows_fit {
+            Gemm { batch, m, n, k, a: a.a, b: a.a, out: a.a }
+        } else {
+            Gemm { batch, m, n, k: widened(k), a: DataType::Fp32, b: DataType::Fp32, out: a.a }
+        })
+    };
     let rows = batch.saturating_mul(a.q_len);
     let wide = a.a.bytes_of(rows.saturating_mul(a.kv_len));
     let mask = rows.saturating_mul(a.kv_len);

@@ -1,12 +1,11 @@
-//! A step in the words and shares that people compare: where its time goes, what fills its memory, utilisation with its convention, a whole run.
+//! A step in the words and shares that people compare: where its time goes, what fills its memory, utilisation with its convention.
 //!
 //! Utilisation is model operations over what the arrays could do at full clock in the format of the weights. Model operations count forward and backward pass; attention
 //! either of all pairs of positions (Megatron-LM, MosaicML) or of the half that a causal mask leaves (MaxText since 2025): both are given.
 
-use tetra_quantity::{Bytes, Flop, Joules, Seconds, Tokens};
+use tetra_quantity::{Bytes, Flop, Seconds};
 
 use crate::train::ask::TrainAsk;
-use crate::train::search::TrainRun;
 use crate::train::step::{TrainStep, model_flop};
 
 /// One part of a step's time.
@@ -52,27 +51,6 @@ pub struct Rates {
     pub tokens_per_second_per_chip: f64,
     /// Tokens per second of the job.
     pub tokens_per_second: f64,
-}
-
-/// A whole run.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct RunTotals {
-    /// Tokens.
-    pub tokens: Tokens,
-    /// Steps.
-    pub steps: f64,
-    /// Time with failures and checkpoints.
-    pub time: Seconds,
-    /// Hours of all chips.
-    pub chip_hours: f64,
-    /// Energy of all chips while they compute.
-    pub energy: Joules,
-    /// Useful share of the time.
-    pub goodput: f64,
-    /// Mean time between interruptions of the job.
-    pub interrupted_every: Seconds,
-    /// Work between two checkpoints.
-    pub checkpoint_every: Seconds,
 }
 
 /// Where the time goes: parts that are not nothing, in the order of the breakdown.
@@ -138,21 +116,5 @@ pub fn rates(ask: &TrainAsk<'_>, step: &TrainStep) -> Rates {
         hardware_flop_per_second: step.hardware_flop.value() / per,
         tokens_per_second_per_chip: step.tokens_per_second_per_chip,
         tokens_per_second: ask.tokens() / step.time.value().max(f64::MIN_POSITIVE),
-    }
-}
-
-/// Totals of a run.
-pub fn run_totals(ask: &TrainAsk<'_>, run: &TrainRun, tokens: Tokens) -> RunTotals {
-    let steps = (tokens.value() / ask.tokens().max(1.0)).ceil();
-    let chips = run.chips.max(1) as f64;
-    RunTotals {
-        tokens,
-        steps,
-        time: run.time,
-        chip_hours: run.time.value() * chips / 3600.0,
-        energy: run.step.energy * (steps * chips),
-        goodput: run.goodput.goodput,
-        interrupted_every: run.goodput.mtti,
-        checkpoint_every: run.goodput.interval,
     }
 }

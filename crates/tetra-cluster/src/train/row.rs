@@ -11,8 +11,9 @@ use tetra_workload::{DataType, DenseShape, Model, Precision};
 
 use crate::constants::ClusterConstants;
 use crate::network::Network;
+use crate::network_text::NODE_CHIPS;
 use crate::train::ask::{TrainAsk, Trained};
-use crate::train::constants::RowDefaults;
+use crate::train::constants::{RowDefaults, compiled};
 use crate::train::converge::{Convergence, TargetRun, TokenRun, run_of_tokens, run_to_target};
 use crate::train::framework::{AttentionKernels, Framework, RowSigns};
 use crate::train::layout::{Layout, Recompute, StateSharding};
@@ -28,8 +29,16 @@ pub enum TrainMetric {
     IterationTime,
     /// Operations with recomputation per second and chip, in TFLOP/s.
     HardwareTflopsPerChip,
+    /// Operations of the model per second and chip, in TFLOP/s.
+    ModelTflopsPerChip,
     /// Tokens per second and chip.
     TokensPerSecondPerChip,
+    /// Tokens per second of all chips.
+    TokensPerSecond,
+    /// Sequences per second of all chips.
+    SamplesPerSecond,
+    /// Sequences per second and chip.
+    SamplesPerSecondPerChip,
     /// Model FLOP utilisation in per cent.
     Mfu,
     /// Hardware FLOP utilisation in per cent.
@@ -41,15 +50,21 @@ pub enum TrainMetric {
 impl TrainMetric {
     /// From the word in a table's column `metric`; `None` for what a step cannot tell (time to train needs convergence).
     pub fn of(word: &str) -> Option<Self> {
-        match word.trim() {
-            "iteration_time" => Some(Self::IterationTime),
-            "hw_tflops_per_accel" => Some(Self::HardwareTflopsPerChip),
-            "tokens_per_s_per_accel" => Some(Self::TokensPerSecondPerChip),
-            "MFU" => Some(Self::Mfu),
-            "HFU" => Some(Self::Hfu),
-            "peak_memory" => Some(Self::PeakMemory),
-            _ => None,
-        }
+        const WORDS: [(&[&str], TrainMetric); 10] = [
+            (&["iteration_time", "step_time", "time_per_step", "time_per_iteration", "train_step_time"], TrainMetric::IterationTime),
+            (&["hw_tflops_per_accel", "hardware_tflops_per_accel"], TrainMetric::HardwareTflopsPerChip),
+            (&["tflops_per_accel", "model_tflops_per_accel", "tflops"], TrainMetric::ModelTflopsPerChip),
+            (&["tokens_per_s_per_accel"], TrainMetric::TokensPerSecondPerChip),
+            (&["tokens_per_s", "throughput", "tokens_per_day"], TrainMetric::TokensPerSecond),
+            (&["samples_per_s", "sequences_per_s"], TrainMetric::SamplesPerSecond),
+            (&["samples_per_s_per_accel", "sequences_per_s_per_accel"], TrainMetric::SamplesPerSecondPerChip),
+            (&["mfu"], TrainMetric::Mfu),
+            (&["hfu"], TrainMetric::Hfu),
+            (&["peak_memory", "memory", "memory_gb", "peak_memory_gb"], TrainMetric::PeakMemory),
+        ];
+        let lower = word.trim().to_lowercase().replace([' ', '-', '/'], "_").replace("_second", "_s").replace("_sec", "_s");
+        let plain = ["_gpu", "_chip", "_device", "_tpu"].iter().fold(lower, |w, name| w.replace(&format!("per{name}"), "per_accel"));
+        WORDS.iter().find(|(words, _)| words.contains(&plain.as_str())).map(|(_, metric)| *metric)
     }
 }
 
@@ -117,6 +132,8 @@ pub struct TrainRow<'a> {
 pub struct TrainPrediction {
     /// The step.
     pub step: TrainStep,
+    /// Sequences of the step.
+    pub batch: u64,
     /// Whether some blank columns were filled by search.
     pub searched: bool,
     /// The run to the target, when one is given.
@@ -133,7 +150,11 @@ impl TrainPrediction {
         match metric {
             TrainMetric::IterationTime => step.time.value(),
             TrainMetric::HardwareTflopsPerChip => step.hardware_flop.value() / per_chip / 1e12,
+            TrainMetric::ModelTflopsPerChip => step.model_flop.value() / per_chip / 1e12,
             TrainMetric::TokensPerSecondPerChip => step.tokens_per_second_per_chip,
+            TrainMetric::TokensPerSecond => step.tokens_per_second_per_chip * step.layout.chips().max(1) as f64,
+            TrainMetric::SamplesPerSecond => self.batch as f64 / step.time.value(),
+            TrainMetric::SamplesPerSecondPerChip => self.batch as f64 / per_chip,
             TrainMetric::Mfu => 100.0 * step.mfu,
             TrainMetric::Hfu => 100.0 * step.hfu,
             TrainMetric::PeakMemory => step.memory.total().value() / 1e9,
@@ -147,12 +168,20 @@ impl TrainPrediction {
 /// What is blank and cannot be filled, or why the stated layout cannot run.
 pub fn predict(row: &TrainRow<'_>, chip: &Chip, timer: &dyn OpTimer, constants: &ClusterConstants) -> Fit<TrainPrediction> {
     let defaults = &constants.rows;
-    // A whole run whose chips are not stated has as many as the batch fills.
-    let filled = row.global_batch.filter(|_| row.tokens.is_some()).map(|b| (b / defaults.batch_per_stage.max(1)).max(1));
-    let row = &TrainRow { chips: row.chips.or(filled), ..*row };
+    let row = &run_size(row, chip, constants);
     let made;
-    let model = match row.model {
-        Some(model) => model,
+    let model = match row.model.filter(|m| agrees(row, m)) {
+        Some(model)
+            if row.sequence.is_none_or(|s| s <= model.max_context && (model.learned_positions == 0 || s <= model.learned_positions)) =>
+        {
+            model
+        }
+        Some(model) => {
+            let longest = row.sequence.unwrap_or(model.max_context);
+            let learned_positions = if model.learned_positions > 0 { longest } else { 0 };
+            made = Model { max_context: longest, learned_positions, ..model.clone() };
+            &made
+        }
         None => {
             made = shape(row, defaults)?;
             &made
@@ -161,22 +190,51 @@ pub fn predict(row: &TrainRow<'_>, chip: &Chip, timer: &dyn OpTimer, constants: 
     let network = Network::named(row.network, chip, constants);
     let ask = ask_of(row, model, chip, defaults);
     let mut searcher = Searcher::new(ask, chip, timer, &network, constants);
+    // One program for a whole torus.
+    let sliced = compiled(chip) && !network.scale_up.switched && network.domain > NODE_CHIPS;
+    // Where nothing is known of the batch either, whole layers are recomputed: what such libraries do unless told.
+    let fullest = sliced && row.global_batch.is_none() && row.micro_batch.is_none();
+    let row = &TrainRow { recompute: row.recompute.or(fullest.then_some(Recompute::Full)), ..*row };
     let candidates = candidates(row, searcher.ask(), network.domain)?;
-    let best = best_of(&candidates, &mut searcher)?;
+    let best = if sliced { least_split(&candidates, &mut searcher)? } else { best_of(&candidates, &mut searcher)? };
     let ask = searcher.ask();
     let target = row.convergence.map(|c| run_to_target(ask, &best, &c));
     let run = row.tokens.map(|t| run_of_tokens(ask, &best, Tokens(t), &constants.train, &constants.failures));
-    Ok(TrainPrediction { step: best, searched: candidates.len() > 1, target, run })
+    let batch = ask.global_batch;
+    Ok(TrainPrediction { step: best, batch, searched: candidates.len() > 1, target, run })
+}
+
+/// The row with the batch and the chips of a whole run where it states none.
+fn run_size<'a>(row: &TrainRow<'a>, chip: &Chip, constants: &ClusterConstants) -> TrainRow<'a> {
+    let defaults = &constants.rows;
+    // A whole run whose chips are not stated has as many as the batch fills.
+    let run = row.tokens.is_some() && row.chips.is_none();
+    let usual = defaults.run_batch_tokens / row.sequence.unwrap_or(defaults.sequence).max(1);
+    let global_batch = row.global_batch.or(run.then_some(usual.max(1)));
+    // And enough that its state fills a quarter of their memory.
+    let state = row.model.map_or(0.0, |m| m.parameters().total() as f64 * (constants.train.optimizer_bytes + 4.0));
+    let least = ((4.0 * state / chip.memory.hbm.value()) as u64).next_power_of_two();
+    let filled = global_batch.filter(|_| row.tokens.is_some()).map(|b| (b / defaults.batch_per_stage.max(1)).max(least));
+    TrainRow { chips: row.chips.or(filled), global_batch, ..*row }
+}
+
+/// Whether a row that states layers and width means this model: tables name models of which they run a part.
+fn agrees(row: &TrainRow<'_>, model: &Model) -> bool {
+    let same = |stated: Option<u64>, own: u64| stated.is_none_or(|s| s == own);
+    row.hidden.is_none() || (same(row.layers, model.layers.len() as u64) && same(row.hidden, model.hidden))
 }
 
 fn ask_of<'a>(row: &TrainRow<'_>, model: &'a Model, chip: &Chip, defaults: &RowDefaults) -> TrainAsk<'a> {
     let word = row.precision.trim();
-    let stated = word.parse::<DataType>().ok();
+    let stated = DataType::told(word);
     let format = stated.unwrap_or(if chip.year < defaults.bf16_from_year { DataType::Fp16 } else { DataType::Bf16 });
     let framework = row.framework.unwrap_or_else(|| Framework::of_row(row.libraries, &signs(row, format), chip, defaults.bf16_from_year));
-    let wide = word.starts_with("amp") || (framework.wide_sums && format == DataType::Bf16);
+    // Products that add gradients sum half precision in 32 bits, too.
+    let summed = format == DataType::Bf16 || (format == DataType::Fp16 && framework.adds_gradients);
+    let wide = word.starts_with("amp") || (framework.wide_sums && summed);
     let gradient = if wide { DataType::Fp32 } else { Precision::uniform(format).residual };
-    let sequence = row.sequence.unwrap_or(defaults.sequence).max(1);
+    let known = row.model.map(|m| m.max_context.min(defaults.sequence_most));
+    let sequence = row.sequence.or(known).unwrap_or(defaults.sequence).max(1);
     let replicas = row.data_parallel.or_else(|| data_of(row)).or(row.chips).unwrap_or(1);
     let stages = row.pipeline_parallel.unwrap_or(1);
     let batch = defaults.batch_per_stage.saturating_mul(stages).saturating_mul(replicas);
@@ -188,6 +246,8 @@ fn ask_of<'a>(row: &TrainRow<'_>, model: &'a Model, chip: &Chip, defaults: &RowD
         sequence,
         framework,
         trained: row.trained,
+        current_scaling: TrainAsk::scales_at_hand(word),
+        balanced: row.libraries.to_lowercase().contains("balanced"),
     }
 }
 
@@ -227,6 +287,8 @@ fn data_of(row: &TrainRow<'_>) -> Option<u64> {
 /// All ways to spread the job that agree with the stated columns.
 fn candidates(row: &TrainRow<'_>, ask: &TrainAsk<'_>, domain: u64) -> Fit<Vec<Layout>> {
     let data = row.data_parallel.or_else(|| data_of(row));
+    // Some tables count what splits a sequence among the replicas.
+    let data = data_of(row).filter(|d| *d > 0 && data.is_some_and(|stated| stated > *d)).or(data);
     if let (Some(tensor), Some(pipeline), Some(data)) = (row.tensor_parallel, row.pipeline_parallel, data) {
         return Ok(on_grid(row, [tensor, pipeline, data, row.context_parallel.unwrap_or(1)], ask));
     }
@@ -237,15 +299,18 @@ fn candidates(row: &TrainRow<'_>, ask: &TrainAsk<'_>, domain: u64) -> Fit<Vec<La
         ..SearchLimits::WIDE
     };
     let agrees = |stated: Option<u64>, degree: u64| stated.is_none_or(|s| s == degree);
-    let mut out = Vec::new();
-    for grid in grids(ask, chips, domain.max(row.tensor_parallel.unwrap_or(1)), &limits) {
-        let [tensor, pipeline, data, context] = grid;
+    let mut all = grids(ask, chips, domain.max(row.tensor_parallel.unwrap_or(1)), &limits);
+    all.retain(|&[tensor, pipeline, data, context]| {
         let stated = agrees(row.tensor_parallel, tensor) && agrees(row.pipeline_parallel, pipeline);
-        let stated = stated && agrees(row.data_parallel, data) && agrees(row.context_parallel, context);
-        if stated && data <= ask.global_batch && ask.global_batch.is_multiple_of(data) {
-            out.extend(on_grid(row, grid, ask));
-        }
+        stated && agrees(row.data_parallel, data) && agrees(row.context_parallel, context) && data <= ask.global_batch
+    });
+    all.retain(|grid| grid[1] <= ask.model.layers.len() as u64);
+    // Replicas that take unequal shares of the batch only where no others are there.
+    let even = |grid: &[u64; 4]| ask.global_batch.is_multiple_of(grid[2]);
+    if all.iter().any(even) {
+        all.retain(even);
     }
+    let out: Vec<Layout> = all.into_iter().flat_map(|grid| on_grid(row, grid, ask)).collect();
     if out.is_empty() { Err(TrainMisfit::NoLayout { chips }) } else { Ok(out) }
 }
 
@@ -271,6 +336,19 @@ pub(crate) fn best_of(candidates: &[Layout], searcher: &mut Searcher<'_>) -> Fit
         }
     }
     best.ok_or(misfit)
+}
+
+/// The best of those that split stages, sequences and tensors least, of those that fit: a program for a whole torus splits state over all of it first.
+fn least_split(candidates: &[Layout], searcher: &mut Searcher<'_>) -> Fit<TrainStep> {
+    let split = |l: &Layout| (l.pipeline_parallel, l.context_parallel, l.tensor_parallel);
+    let splits: std::collections::BTreeSet<_> = candidates.iter().map(split).collect();
+    for least in splits {
+        let alike: Vec<Layout> = candidates.iter().filter(|l| split(l) == least).copied().collect();
+        if let Some(step) = best_of(&alike, searcher).ok().filter(|s| s.fits) {
+            return Ok(step);
+        }
+    }
+    best_of(candidates, searcher)
 }
 
 fn on_grid(row: &TrainRow<'_>, grid: [u64; 4], ask: &TrainAsk<'_>) -> Vec<Layout> {
@@ -313,6 +391,8 @@ fn on_grid(row: &TrainRow<'_>, grid: [u64; 4], ask: &TrainAsk<'_>) -> Vec<Layout
 fn shardings(row: &TrainRow<'_>, ask: &TrainAsk<'_>, pipeline: u64) -> Vec<StateSharding> {
     let usual = ask.framework.sharding;
     match stated_sharding(row.libraries) {
+        // Frozen weights have no optimiser state to be sharded with: each replica holds them.
+        None if ask.trained != Trained::All => vec![usual],
         // In a pipeline weights stay gathered from one microbatch to the next.
         Some(StateSharding::Full) if pipeline > 1 => vec![StateSharding::Gradients],
         Some(stated) => vec![stated],
@@ -343,7 +423,7 @@ fn chunks(row: &TrainRow<'_>, ask: &TrainAsk<'_>, pipeline: u64, microbatches: u
 pub fn shape(row: &TrainRow<'_>, defaults: &RowDefaults) -> Fit<Model> {
     let (hidden, layers) = match (row.hidden, row.layers) {
         (Some(h), Some(l)) => (h, l),
-        _ => shape_of_parameters(row.parameters.ok_or(TrainMisfit::Blank("shape"))?, defaults),
+        _ => shape_of_parameters(row.parameters.ok_or(TrainMisfit::Blank("shape"))?, row, defaults),
     };
     let heads = row.heads.unwrap_or(hidden / defaults.head_width.max(1)).max(1);
     let ffn = row.ffn.unwrap_or(hidden.saturating_mul(4));
@@ -363,13 +443,14 @@ pub fn shape(row: &TrainRow<'_>, defaults: &RowDefaults) -> Fit<Model> {
     Ok(Model { max_context: sequence, ..widths.model("") })
 }
 
-/// `12·L·h² = P` with `h = aspect·L`, rounded to whole heads.
-fn shape_of_parameters(parameters: f64, defaults: &RowDefaults) -> (u64, u64) {
+/// `12·L·h² = P` with `h = aspect·L`, rounded to whole heads, which tensors divide, and layers, which stages and their chunks divide.
+fn shape_of_parameters(parameters: f64, row: &TrainRow<'_>, defaults: &RowDefaults) -> (u64, u64) {
     const PER_LAYER: u32 = 12;
     let per_layer = f64::from(PER_LAYER);
+    let whole = |value: f64, of: u64| (value / of.max(1) as f64).round().max(1.0) * of.max(1) as f64;
     let hidden = (parameters.max(1.0) * defaults.aspect / per_layer).cbrt();
-    let heads = (hidden / defaults.head_width as f64).round().max(1.0);
-    let hidden = heads * defaults.head_width as f64;
-    let layers = (parameters / (per_layer * hidden * hidden)).round().max(1.0);
+    let hidden = whole(hidden / defaults.head_width as f64, row.tensor_parallel.unwrap_or(defaults.heads_of)) * defaults.head_width as f64;
+    let chunks = row.pipeline_parallel.unwrap_or(1).saturating_mul(row.virtual_stages.unwrap_or(1));
+    let layers = whole(parameters / (per_layer * hidden * hidden), chunks.max(defaults.layers_of));
     (hidden as u64, layers as u64)
 }

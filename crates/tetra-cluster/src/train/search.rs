@@ -13,13 +13,14 @@ use tetra_workload::FeedForward;
 use crate::constants::ClusterConstants;
 use crate::goodput::{Goodput, of_job};
 use crate::network::Network;
-use crate::train::ask::TrainAsk;
+use crate::train::ask::{TrainAsk, Trained};
 use crate::train::frame::{Frame, Job};
 use crate::train::framework::{AttentionKernels, Framework};
 use crate::train::layout::{Layout, Recompute};
 use crate::train::memory::checkpoint_bytes;
 use crate::train::misfit::{Fit, TrainMisfit};
 use crate::train::piece::Pieces;
+use crate::train::pipeline::Outlines;
 use crate::train::schedule::{self, Picture, Play};
 use crate::train::space::PlanSpace;
 use crate::train::split::Split;
@@ -94,6 +95,7 @@ pub struct Searcher<'a> {
     parameters: f64,
     pieces: HashMap<Key, Fit<Rc<Pieces>>, FixedState>,
     splits: HashMap<(u64, u64), Split, FixedState>,
+    outlines: Rc<Outlines>,
     /// The last one.
     frame: Option<Frame>,
     count: JobCount,
@@ -124,7 +126,15 @@ impl<'a> Searcher<'a> {
     pub fn new(ask: TrainAsk<'a>, chip: &'a Chip, timer: &'a dyn OpTimer, network: &'a Network, constants: &'a ClusterConstants) -> Self {
         let parameters = ask.model.parameters().total() as f64;
         let job = Job::new(ask, chip, timer, network, constants);
-        Self { job, parameters, pieces: HashMap::default(), splits: HashMap::default(), frame: None, count: JobCount::of(&ask) }
+        Self {
+            job,
+            parameters,
+            pieces: HashMap::default(),
+            splits: HashMap::default(),
+            outlines: Rc::default(),
+            frame: None,
+            count: JobCount::of(&ask),
+        }
     }
 
     /// What is asked.
@@ -182,7 +192,7 @@ impl<'a> Searcher<'a> {
             let pieces = self.pieces(layout)?;
             let (p, v) = (layout.pipeline_parallel, layout.virtual_stages);
             let split = self.splits.entry((p, v)).or_insert_with(|| Split::of(&pieces.depth, p, v));
-            self.frame = Some(Frame::of(&self.job, layout, &pieces, split));
+            self.frame = Some(Frame::of(&self.job, layout, &pieces, split, &self.outlines));
         }
         self.frame.as_ref().ok_or(TrainMisfit::Blank("layout"))
     }
@@ -194,7 +204,8 @@ impl<'a> Searcher<'a> {
         self.pieces.entry(key).or_insert_with(made).clone()
     }
 
-    /// The same; when `recompute` is `Layers`, with as few recomputed layers as the memory allows.
+    /// The same; when `recompute` is `Layers`, with the fastest way to fit the memory: nothing, cheap results, or as few whole layers as it takes computed again; or, without a
+    /// pipeline, what as few layers as it takes keep in the host's memory.
     ///
     /// # Errors
     /// Why the layout cannot be run on any memory.
@@ -202,24 +213,43 @@ impl<'a> Searcher<'a> {
         if !matches!(layout.recompute, Recompute::Layers(_)) {
             return self.step_unbound(layout);
         }
-        let none = self.step_unbound(&Layout { recompute: Recompute::None, ..*layout })?;
+        // What libraries relieve are inputs kept for gradients of weights; frozen products keep none.
+        let relieves = self.job.ask.framework.relieves && self.job.ask.trained == Trained::All;
+        let mut at = |recompute| self.step_unbound(&Layout { recompute, ..*layout });
+        let (none, full) = (at(Recompute::None)?, at(Recompute::Full)?);
         if none.fits {
             return Ok(none);
         }
-        let full = self.step_unbound(&Layout { recompute: Recompute::Full, ..*layout })?;
-        if !full.fits {
-            return Ok(full);
+        let mut ways = if relieves { vec![at(Recompute::Cheap)?] } else { Vec::new() };
+        ways.extend(self.fewest(layout, (&none, &full), Recompute::Layers)?);
+        if relieves && layout.pipeline_parallel == 1 {
+            let most = self.layers_per_stage(layout);
+            let all = self.step_unbound(&Layout { recompute: Recompute::Hosted(most), ..*layout })?;
+            ways.extend(self.fewest(layout, (&none, &all), Recompute::Hosted)?);
         }
-        let (need, least, have) = (none.memory.total().value(), full.memory.total().value(), self.job.chip.memory.hbm.value());
-        let per_stage = (self.job.ask.model.layers.len() as u64).div_ceil(layout.pipeline_parallel.max(1));
+        let fits = ways.into_iter().filter(|way| way.fits);
+        Ok(fits.fold(full, |best, way| if !best.fits || way.time < best.time { way } else { best }))
+    }
+
+    fn layers_per_stage(&self, layout: &Layout) -> u64 {
+        (self.job.ask.model.layers.len() as u64).div_ceil(layout.pipeline_parallel.max(1))
+    }
+
+    /// The step with as few layers relieved as the memory allows, between that of none and that of all of them.
+    fn fewest(&mut self, layout: &Layout, (none, all): (&TrainStep, &TrainStep), way: fn(u64) -> Recompute) -> Fit<Option<TrainStep>> {
+        if all.memory.total() > self.job.chip.memory.hbm {
+            return Ok(None);
+        }
+        let (need, least, have) = (none.memory.total().value(), all.memory.total().value(), self.job.chip.memory.hbm.value());
+        let per_stage = self.layers_per_stage(layout);
         let layers = ((need - have) / (need - least).max(1.0) * per_stage as f64).ceil().max(1.0) as u64;
-        for recomputed in layers..per_stage.min(layers.saturating_add(2)) {
-            let step = self.step_unbound(&Layout { recompute: Recompute::Layers(recomputed), ..*layout })?;
+        for relieved in layers..per_stage.min(layers.saturating_add(2)) {
+            let step = self.step_unbound(&Layout { recompute: way(relieved), ..*layout })?;
             if step.fits {
-                return Ok(step);
+                return Ok(Some(step));
             }
         }
-        Ok(full)
+        Ok(None)
     }
 
     /// Prices one layout.

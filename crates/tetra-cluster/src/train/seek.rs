@@ -3,7 +3,7 @@
 //! Order of plans: time, then the order of [`Layout`]. Pruning uses six facts (each held by a test that tries every plan of small spaces):
 //! 1. *split*: no plan of a base is faster than its microbatches' compute on the stage with the most of it, the slowest chip waited for;
 //! 2. *column*: with base, sharding and schedule given, no plan is faster than the one that recomputes and off-loads nothing and hides of its exchange all that may hide
-//!    (`least`, which drops the bound that a step's compute sets to hiding, and the bubble of ZBV and DualPipe, so that it can only grow with what is recomputed);
+//!    (`least`, which drops the bound that a step's compute sets to hiding, so that it can only grow with what is recomputed);
 //! 3. *off-loading* never makes a plan's `least` smaller;
 //! 4. *recompute*: `least` of plans that off-load nothing never falls with the number of layers recomputed; with 3 it bounds those that off-load, too;
 //! 5. *memory*: among plans that recompute at least one layer, memory never grows with their number; so the fewest that fit are found by halving, and where
@@ -115,13 +115,14 @@ impl Seek<'_> {
     /// Prices what may be the best of a column with given off-loading.
     fn offloaded(&mut self, space: &PlanSpace, none: &Layout, frame: &Frame) {
         let chain = space.chain(&self.job.ask, none);
+        let none = &Layout { recompute: chain.at(0), ..*none };
         let priced = self.price(frame, none);
         if self.excludes(bound(&self.job, frame, none, &priced)) {
-            self.cut.offload += chain.len() + u64::from(space.selective);
+            self.cut.offload += chain.len() + u64::from(space.selective());
             return;
         }
         self.consider(none, &priced);
-        if space.selective {
+        if space.selective() {
             let layout = Layout { recompute: Recompute::Selective, ..*none };
             let priced = self.price(frame, &layout);
             self.consider(&layout, &priced);

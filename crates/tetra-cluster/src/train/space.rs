@@ -1,8 +1,8 @@
 //! Spaces of plans: every product of the listed choices that a job can run on so many chips.
 //!
 //! A point is a whole [`Layout`]. Points that split the job alike share a base (degrees, chunks, microbatch, sequence parallelism); what a base leaves open is recomputation,
-//! sharding of state, schedule and off-loading. Leaves out: microbatches that do not divide a replica's batch; fully sharded state in a pipeline (each microbatch would gather
-//! every stage anew); sharding where there is one replica, chunks without a pipeline or with microbatches that do not fill it.
+//! sharding of state, schedule and off-loading. Where it is asked, microbatches and replicas need not divide the batch: the last microbatch of a replica is smaller then, and the
+//! replica with most sequences is waited for. Leaves out: sharding where there is one replica, chunks without a pipeline or with microbatches that do not fill it.
 
 use crate::train::ask::TrainAsk;
 use crate::train::frame::Frame;
@@ -29,13 +29,17 @@ pub struct PlanSpace {
     pub selective: bool,
     /// Whether every number of layers may be recomputed; else all or none.
     pub some_layers: bool,
+    /// Whether microbatches and replicas need not divide the batch.
+    pub ragged: bool,
+    /// Whether state may be fully sharded in a pipeline: each microbatch gathers the weights of every stage anew.
+    pub sharded_stages: bool,
     /// Ways to spread state.
     pub shardings: Vec<StateSharding>,
     /// Orders of microbatches.
     pub schedules: Vec<Schedule>,
     /// What may lie in the host's memory.
     pub offloads: Vec<Offload>,
-    /// What a person fixed of the split: degrees, chunks, microbatch, sequence parallelism.
+    /// What a person fixed.
     pub stated: Stated,
 }
 
@@ -51,6 +55,8 @@ impl PlanSpace {
             without_sequence_parallel: false,
             selective: true,
             some_layers: true,
+            ragged: false,
+            sharded_stages: false,
             shardings: vec![StateSharding::None, StateSharding::Optimizer, StateSharding::Gradients, StateSharding::Full],
             schedules: vec![Schedule::OneForwardOneBackward],
             offloads: vec![Offload::NONE],
@@ -58,7 +64,7 @@ impl PlanSpace {
         }
     }
 
-    /// The same with what a person stated; recomputation stays open.
+    /// The same with what a person stated.
     pub fn with(mut self, stated: &Stated) -> Self {
         let limits = &mut self.limits;
         let degrees = [stated.tensor_parallel, stated.context_parallel, stated.expert_parallel];
@@ -70,6 +76,8 @@ impl PlanSpace {
         limits.virtual_stages = stated.virtual_stages.unwrap_or(limits.virtual_stages);
         limits.micro_batch = limits.micro_batch.max(stated.micro_batch.unwrap_or(1));
         self.uneven |= stated.virtual_stages.is_some();
+        self.ragged |= stated.micro_batch.is_some() || stated.data_parallel.is_some();
+        self.sharded_stages |= stated.sharding == Some(StateSharding::Full);
         self.tensor_across |= stated.tensor_parallel.is_some();
         self.without_sequence_parallel |= stated.sequence_parallel == Some(false);
         self.shardings = stated.sharding.map_or(self.shardings, |s| vec![s]);
@@ -100,7 +108,7 @@ impl PlanSpace {
     pub(crate) fn open(&self, ask: &TrainAsk<'_>, column: &Layout, mut take: impl FnMut(Layout)) {
         let chain = self.chain(ask, column);
         for &offload in &self.offloads {
-            let selective = self.selective.then_some(Recompute::Selective);
+            let selective = self.selective().then_some(Recompute::Selective);
             for recompute in (0..chain.len()).map(|i| chain.at(i)).chain(selective) {
                 take(Layout { recompute, offload, ..*column });
             }
@@ -121,7 +129,7 @@ impl PlanSpace {
 
     /// Those with given degrees of tensor, pipeline, data and context parallelism.
     pub(crate) fn on_grid(&self, ask: &TrainAsk<'_>, [tensor, pipeline, data, context]: [u64; 4], out: &mut Vec<Layout>) {
-        if pipeline > ask.model.layers.len() as u64 || data > ask.global_batch || !ask.global_batch.is_multiple_of(data) {
+        if pipeline > ask.model.layers.len() as u64 || data > ask.global_batch || !(self.ragged || ask.global_batch.is_multiple_of(data)) {
             return;
         }
         let grid = Layout {
@@ -151,10 +159,10 @@ impl PlanSpace {
 
     fn grid(&self, ask: &TrainAsk<'_>, grid: &Layout, out: &mut Vec<Layout>) {
         let (depth, pipeline) = (ask.model.layers.len() as u64, grid.pipeline_parallel);
-        let per_replica = ask.global_batch / grid.data_parallel;
-        let tried = |m: &u64| *m <= self.limits.micro_batch && (!self.limits.powers_of_two || m.is_power_of_two());
-        for micro_batch in divisors(per_replica).into_iter().filter(tried) {
-            let fills = pipeline > 1 && (per_replica / micro_batch).is_multiple_of(pipeline);
+        let per_replica = ask.global_batch.div_ceil(grid.data_parallel);
+        for micro_batch in self.micro_batches(per_replica) {
+            let count = per_replica.div_ceil(micro_batch);
+            let fills = pipeline > 1 && if self.ragged { count >= pipeline } else { count.is_multiple_of(pipeline) };
             let chunks = if fills { self.limits.virtual_stages.min(depth / pipeline).max(1) } else { 1 };
             for virtual_stages in 1..=chunks {
                 let all = pipeline * virtual_stages;
@@ -173,13 +181,26 @@ impl PlanSpace {
         }
     }
 
+    /// Microbatches tried of a replica's sequences.
+    fn micro_batches(&self, sequences: u64) -> Vec<u64> {
+        let most = self.limits.micro_batch.min(sequences);
+        let all: Vec<u64> = if self.ragged { (1..=most).collect() } else { divisors(sequences) };
+        let power = |m: &u64| !self.limits.powers_of_two || m.is_power_of_two() || self.stated.micro_batch == Some(*m);
+        all.into_iter().filter(|m| *m <= most).filter(power).collect()
+    }
+
+    /// Whether the attention core alone may be recomputed.
+    pub(crate) fn selective(&self) -> bool {
+        self.selective && self.stated.recompute.is_none()
+    }
+
     /// Whether a base can spread its state so.
     pub(crate) fn shards(&self, base: &Layout, sharding: StateSharding) -> bool {
         let replicas = base.data_parallel * base.context_parallel;
         match sharding {
             StateSharding::None => true,
             StateSharding::Optimizer | StateSharding::Gradients => replicas > 1 || !self.shardings.contains(&StateSharding::None),
-            StateSharding::Full => replicas > 1 && base.pipeline_parallel == 1,
+            StateSharding::Full => replicas > 1 && (base.pipeline_parallel == 1 || self.sharded_stages),
         }
     }
 
@@ -191,12 +212,12 @@ impl PlanSpace {
     /// Recomputations of a base by how much they compute again: all but the attention core's, which stands beside.
     pub(crate) fn chain(&self, ask: &TrainAsk<'_>, base: &Layout) -> Chain {
         let per_stage = (ask.model.layers.len() as u64).div_ceil(base.pipeline_parallel);
-        Chain { between: if self.some_layers { per_stage.saturating_sub(1) } else { 0 } }
+        Chain { between: if self.some_layers { per_stage.saturating_sub(1) } else { 0 }, stated: self.stated.recompute }
     }
 
     /// Points of a column: one base, sharding and schedule.
     pub(crate) fn column(&self, ask: &TrainAsk<'_>, base: &Layout) -> u64 {
-        (self.chain(ask, base).len() + u64::from(self.selective)) * self.offloads.len() as u64
+        (self.chain(ask, base).len() + u64::from(self.selective())) * self.offloads.len() as u64
     }
 
     /// Plans of the space, those included that the model's shapes rule out.
@@ -223,9 +244,11 @@ impl PlanSpace {
         let alike = || splits.iter().filter(|s| degrees(s) == degrees(plan));
         let chain = self.chain(ask, plan);
         let recomputes = match plan.recompute {
+            recompute if self.stated.recompute.is_some() => self.stated.recompute == Some(recompute),
             Recompute::Selective => self.selective,
             Recompute::Layers(n) => n > 0 && n + 1 < chain.len(),
             Recompute::None | Recompute::Full => true,
+            Recompute::Cheap | Recompute::Hosted(_) => false,
         };
         let rules = [
             ((self.least_chips..=self.chips).contains(&plan.chips()), "chips"),
@@ -256,18 +279,21 @@ impl PlanSpace {
 pub(crate) struct Chain {
     /// Steps between none and all.
     between: u64,
+    /// What a person fixed: the only step.
+    stated: Option<Recompute>,
 }
 
 impl Chain {
     pub(crate) fn len(self) -> u64 {
-        self.between + 2
+        if self.stated.is_some() { 1 } else { self.between + 2 }
     }
 
     /// The `i`-th step.
     pub(crate) fn at(self, i: u64) -> Recompute {
-        match i {
-            0 => Recompute::None,
-            i if i <= self.between => Recompute::Layers(i),
+        match (self.stated, i) {
+            (Some(stated), _) => stated,
+            (None, 0) => Recompute::None,
+            (None, i) if i <= self.between => Recompute::Layers(i),
             _ => Recompute::Full,
         }
     }

@@ -2,13 +2,13 @@
 
 use tetra_quantity::Bytes;
 
-use crate::train::ask::TrainAsk;
+use crate::train::ask::{TrainAsk, Trained};
 use crate::train::constants::TrainConstants;
 use crate::train::frame::{Frame, Job, StageSums};
 use crate::train::layout::{Layout, Offload, Recompute, Schedule};
 use crate::train::memory::{StageHolds, TrainMemory, of_stage};
 use crate::train::piece::Spent;
-use crate::train::pipeline::{Line, Run, in_flight};
+use crate::train::pipeline::{Line, RUNS, Run, in_flight};
 use crate::train::schedule::{ChunkTime, Play};
 
 /// Time of one microbatch in one stage, exposed parts only.
@@ -54,16 +54,15 @@ impl StageTime {
     }
 
     /// The same by passes: half of the transfers each way, what is exposed or waited for in proportion.
-    fn run(&self, stage: &StageSums, transfer: &Transfer) -> Run {
-        let (all, passes) = (stage.once.all().max(f64::MIN_POSITIVE), self.total() - transfer.busy - self.recompute);
+    fn run(&self, stage: &StageSums, transfer: &Transfer, dispatch: f64) -> Run {
+        // Waiting for the host that recomputation takes away is taken from it, not from the other passes: no pass is shorter where more is recomputed.
+        let alone = (self.total() - self.host - self.recompute).max(stage.once.ops * dispatch);
+        let (all, passes) = (stage.once.all().max(f64::MIN_POSITIVE), alone - transfer.busy);
         let forward = passes * stage.ahead / all + 0.5 * transfer.busy;
         let weight = passes * stage.weight / all;
         Run { count: stage.stages, forward, input: self.total() - forward - weight, weight }
     }
 }
-
-/// Kinds of stages that are told apart; further ones are taken together.
-const KINDS: usize = 8;
 
 /// All stages.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -93,7 +92,7 @@ impl Pipeline {
         for stage in &frame.stages {
             out.hold(job, frame, layout, stage);
             let (mut time, mut energy) = stage_time(job, layout, frame, stage, &transfer);
-            line.add(time.run(stage, &transfer));
+            line.add(time.run(stage, &transfer, job.train().dispatch_s));
             if let Some(other) = mirrored(layout, frame, stage) {
                 let (second, joules) = stage_time(job, layout, frame, other, &transfer);
                 (time, energy) = (time.mean(&second), 0.5 * (energy + joules));
@@ -104,17 +103,26 @@ impl Pipeline {
                 (most, out.worst) = (total, time);
             }
         }
-        out.time = line.time(layout, frame.microbatches, transfer.latency, &out.worst);
+        out.time = line.time(layout, frame, transfer.latency, &out.worst);
         out
     }
 
+    /// One microbatch in the busiest stage, and in all stages.
+    pub(crate) fn busiest(job: &Job<'_>, frame: &Frame, layout: &Layout) -> (f64, f64) {
+        let transfer = transfer(&job.ask, frame, layout, job.train());
+        let times = frame.stages.iter().map(|stage| (stage.stages, stage_time(job, layout, frame, stage, &transfer).0.total()));
+        times.fold((0.0, 0.0), |(most, all), (count, time)| (f64::max(most, time), all + count * time))
+    }
+
     fn hold(&mut self, job: &Job<'_>, frame: &Frame, layout: &Layout, stage: &StageSums) {
-        let holds = StageHolds { trained: job.trained, ..holds(layout, frame, stage) };
+        let either_order = job.chip.compute.rate.fp4 > 0.0;
+        let holds = StageHolds { trained: job.trained, either_order, ..holds(layout, frame, stage) };
         let memory = of_stage(&holds, &job.ask, layout, job.train());
         if memory.optimizer > self.state {
             self.state = memory.optimizer;
         }
         let memory = if layout.offload == Offload::NONE { memory } else { memory.offloaded(layout.offload, &holds, &job.ask) };
+        let memory = memory.hosted(stage.share(hosted(layout)), &holds);
         let host = if memory.host > self.memory.host { memory.host } else { self.memory.host };
         if memory.total() > self.memory.total() {
             self.memory = memory;
@@ -133,7 +141,7 @@ pub(crate) fn play_of(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Option<P
     let mut each = Vec::with_capacity(stages);
     for stage in &frame.stages {
         let (time, _) = stage_time(job, layout, frame, stage, &transfer);
-        let (run, v) = (time.run(stage, &transfer), chunks as f64);
+        let (run, v) = (time.run(stage, &transfer, job.train().dispatch_s), chunks as f64);
         let send = 0.5 * transfer.busy / v;
         let chunk = ChunkTime {
             forward: run.forward / v - send,
@@ -151,21 +159,26 @@ pub(crate) fn play_of(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Option<P
     Some(Play { schedule: layout.schedule, stages, chunks, microbatches, times, latency: transfer.latency, together: 1.0 })
 }
 
+/// Layers whose kept bytes wait in the host's memory.
+fn hosted(layout: &Layout) -> u64 {
+    if let Recompute::Hosted(layers) = layout.recompute { layers } else { 0 }
+}
+
 /// The runs of a pipeline's stages.
 #[derive(Clone, Copy, Default)]
 struct Kinds {
-    runs: [Run; KINDS],
+    runs: [Run; RUNS],
     count: usize,
 }
 
 impl Kinds {
     fn add(&mut self, run: Run) {
-        if self.count < KINDS {
+        if self.count < RUNS {
             self.runs[self.count] = run;
             self.count += 1;
             return;
         }
-        let last = &mut self.runs[KINDS - 1];
+        let last = &mut self.runs[RUNS - 1];
         let (a, b) = (last.count, run.count);
         let mix = |x: f64, y: f64| (a * x + b * y) / (a + b);
         *last = Run {
@@ -176,12 +189,14 @@ impl Kinds {
         };
     }
 
-    fn time(&self, layout: &Layout, microbatches: f64, latency: f64, worst: &StageTime) -> f64 {
+    fn time(&self, layout: &Layout, frame: &Frame, latency: f64, worst: &StageTime) -> f64 {
+        let microbatches = frame.microbatches;
         if layout.pipeline_parallel < 2 {
             return microbatches * worst.total();
         }
         let runs = &self.runs[..self.count];
-        Line { schedule: layout.schedule, runs, chunks: layout.virtual_stages as f64, microbatches, latency }.time()
+        let line = || Line { schedule: layout.schedule, runs, chunks: layout.virtual_stages as f64, microbatches, latency };
+        frame.lines.time(layout, || line().time_of(&frame.outlines))
     }
 }
 
@@ -193,7 +208,8 @@ fn mirrored<'f>(layout: &Layout, frame: &'f Frame, stage: &StageSums) -> Option<
 /// What one stage computes again per microbatch.
 fn again(layout: &Layout, stage: &StageSums) -> Spent {
     match layout.recompute {
-        Recompute::None => Spent::default(),
+        Recompute::None | Recompute::Hosted(_) => Spent::default(),
+        Recompute::Cheap => stage.cheap,
         Recompute::Selective => stage.core,
         Recompute::Full => stage.forward,
         Recompute::Layers(n) => {
@@ -210,7 +226,7 @@ fn stage_time(job: &Job<'_>, layout: &Layout, frame: &Frame, stage: &StageSums, 
     let (once, again) = (&stage.once, again(layout, stage));
     let mut time = exposed(once, &again, &job.ask, layout, c, frame);
     time.transfer = transfer.busy;
-    if layout.offload.moves() {
+    if layout.offload.moves() || matches!(layout.recompute, Recompute::Hosted(_)) {
         copy(job, layout, stage, &mut time);
     }
     time.host = ((once.ops + again.ops) * c.dispatch_s - time.total()).max(0.0);
@@ -232,6 +248,11 @@ fn copy(job: &Job<'_>, layout: &Layout, stage: &StageSums, time: &mut StageTime)
         read += kept;
         write += kept;
     }
+    if let Recompute::Hosted(layers) = layout.recompute {
+        let hosted = stage.share(layers) * stage.kept.all;
+        read += hosted;
+        write += hosted;
+    }
     let copies = f64::max(read, write) / job.network.host.link.value();
     let hidden = copies.min(time.compute());
     time.interference += job.train().interference * hidden;
@@ -241,7 +262,8 @@ fn copy(job: &Job<'_>, layout: &Layout, stage: &StageSums, time: &mut StageTime)
 /// Compute, and what of its communication no compute hides.
 fn exposed(once: &Spent, again: &Spent, ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, frame: &Frame) -> StageTime {
     let overlapped = ask.framework.overlaps;
-    let tensor_share = if overlapped && layout.sequence_parallel { c.tensor_exposed } else { 1.0 };
+    // Frozen products make no weight gradients beside which a scatter could run, and the adapter beside a product waits for its whole input.
+    let tensor_share = if overlapped && layout.sequence_parallel && ask.trained == Trained::All { c.tensor_exposed } else { 1.0 };
     let context_share = if overlapped { c.tensor_exposed } else { 1.0 };
     let beside = (frame.experts_cross && layout.pipeline_parallel > 1) || layout.schedule == Schedule::DualPipe;
     let expert_share = if overlapped && beside {

@@ -104,6 +104,7 @@ fn recompute(value: &str) -> Result<Recompute, String> {
         "none" => Ok(Recompute::None),
         "selective" => Ok(Recompute::Selective),
         "full" => Ok(Recompute::Full),
+        "cheap" => Ok(Recompute::Cheap),
         other => match other.parse::<u64>() {
             Ok(layers) if (1..=MOST).contains(&layers) => Ok(Recompute::Layers(layers)),
             _ => Err(format!("recompute \"{}\": write none, selective, full or a number of layers per stage", short(other))),

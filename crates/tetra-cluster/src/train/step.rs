@@ -7,6 +7,8 @@
 //!
 //! Leaves out: imbalance between experts beyond one factor, slow chips beyond one factor per doubling.
 
+use std::rc::Rc;
+
 use tetra_chip::{Chip, OpTimer};
 use tetra_quantity::{Flop, Joules, Seconds, Watts};
 use tetra_workload::{Attention, MacType, Model};
@@ -165,7 +167,7 @@ pub fn step_unbound(
     let job = Job::new(*ask, chip, timer, network, constants);
     let pieces = Pieces::of(ask, chip, timer, network, layout, job.train())?;
     let split = Split::of(&pieces.depth, layout.pipeline_parallel, layout.virtual_stages);
-    step_of_frame(&job, &Frame::of(&job, layout, &pieces, &split), layout, &JobCount::of(ask))
+    step_of_frame(&job, &Frame::of(&job, layout, &pieces, &split, &Rc::default()), layout, &JobCount::of(ask))
 }
 
 pub(crate) fn check(ask: &TrainAsk<'_>, layout: &Layout) -> Fit<()> {
@@ -196,9 +198,9 @@ pub(crate) fn check(ask: &TrainAsk<'_>, layout: &Layout) -> Fit<()> {
     Ok(())
 }
 
-/// Microbatches per replica; the last may be smaller.
+/// Microbatches of the replica with most sequences; the last may be smaller.
 pub(crate) fn microbatches(ask: &TrainAsk<'_>, layout: &Layout) -> f64 {
-    (ask.global_batch as f64 / (layout.data_parallel as f64 * layout.micro_batch as f64)).max(1.0)
+    (ask.global_batch.div_ceil(layout.data_parallel.max(1)) as f64 / layout.micro_batch as f64).max(1.0)
 }
 
 /// Time, memory and energy of a plan, without what follows from them.
@@ -206,7 +208,7 @@ pub(crate) fn microbatches(ask: &TrainAsk<'_>, layout: &Layout) -> f64 {
 pub(crate) struct Priced {
     pub(crate) breakdown: TrainBreakdown,
     pub(crate) time: f64,
-    /// The time if compute hid of the exchange between replicas all that may be hidden, without a bubble that may fall as passes grow longer.
+    /// The time if compute hid of the exchange between replicas all that may be hidden.
     pub(crate) least: f64,
     pub(crate) memory: TrainMemory,
     pub(crate) joules: f64,
@@ -222,12 +224,13 @@ pub(crate) fn price(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Priced {
     // A pipeline with layers of both ends on each stage holds and exchanges everything twice; twice as many chips share the optimiser's state.
     let copies = if layout.schedule == Schedule::DualPipe { 2.0 } else { 1.0 };
     breakdown.optimizer = Seconds(optimizer(job, frame, layout, &pipeline, copies));
+    // State gathered anew for each microbatch is waited for while the pipeline fills and drains, too.
+    let fill = (layout.pipeline_parallel.max(1) - 1) as f64 / layout.virtual_stages.max(1) as f64;
     let exchange = |room| {
-        let (time, energy) = data_exchange(&job.ask, layout, c, &frame.exchange, m, room);
+        let (time, energy) = data_exchange(&job.ask, layout, c, &frame.exchange, [m, fill], room);
         (copies * time, copies * energy)
     };
-    let idle = if grows(layout.schedule) { Seconds::ZERO } else { breakdown.bubble };
-    let least = (breakdown.total() - idle).value() + exchange(f64::INFINITY).0;
+    let least = breakdown.total().value() + exchange(f64::INFINITY).0;
     let (data, data_energy) = exchange(room(layout, &pipeline, m));
     breakdown.data = Seconds(data);
     breakdown.jitter = breakdown.total() * frame.jitter;
@@ -235,11 +238,6 @@ pub(crate) fn price(job: &Job<'_>, frame: &Frame, layout: &Layout) -> Priced {
     let still = job.chip.power.idle.value().max(job.chip.power.cap.value() * c.static_fraction);
     let joules = pipeline.energy * m + data_energy + still * time;
     Priced { breakdown, time, least: least * (1.0 + frame.jitter), memory: pipeline.memory, joules }
-}
-
-/// Whether the time of a schedule never falls when a pass takes longer. The others give back to a slow stage what the slack of the rest takes up, by a rule that may jump.
-fn grows(schedule: Schedule) -> bool {
-    !matches!(schedule, Schedule::ZeroBubbleV | Schedule::DualPipe)
 }
 
 /// The optimiser's step; state that lies in the host's memory passes its link, both directions at once.
@@ -295,16 +293,26 @@ fn repeated(worst: &StageTime, m: f64) -> TrainBreakdown {
     }
 }
 
-/// Exposed exchange between replicas of which `room` can hide, and its energy: gradients and weights once per step, or with fully sharded state once per microbatch.
-fn data_exchange(ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, exchange: &Exchange, m: f64, room: f64) -> (f64, f64) {
+/// Exposed exchange between replicas of which `room` can hide, and its energy: gradients and weights once per step, or with fully sharded state once per
+/// microbatch, of which the pipeline waits for `fill` more.
+fn data_exchange(
+    ask: &TrainAsk<'_>,
+    layout: &Layout,
+    c: &TrainConstants,
+    exchange: &Exchange,
+    [m, fill]: [f64; 2],
+    room: f64,
+) -> (f64, f64) {
     if layout.sharding == StateSharding::Full {
-        let ((scatter, scatter_j), (gather, gather_j)) = (exchange.scatter_layers, exchange.gather_layers);
-        let each = 2.0 * gather + scatter;
-        let hidden = ((1.0 - c.sharded_exposed) * each).min(room);
         let (across, across_j) = exchange.across;
         let behind = ((1.0 - c.data_exposed) * across).min(room * m);
         let once = across - behind + c.interference * behind;
-        return (once + (each - hidden + c.interference * hidden) * m, across_j + (2.0 * gather_j + scatter_j) * m);
+        let (each, each_j) = by_layers(ask, c, exchange, (2.0, m), room);
+        return (once + each * (1.0 + fill / m), across_j + each_j);
+    }
+    // A library made for fully sharded state gathers layer by layer, too, when weights stay for the backward pass.
+    if layout.sharding == StateSharding::Gradients && ask.framework.sharding == StateSharding::Full {
+        return by_layers(ask, c, exchange, (1.0, m), room);
     }
     let ((scatter, scatter_j), (gather, gather_j)) = (exchange.scatter, exchange.gather);
     // Frozen weights are never sent: what was trained is as large as its gradients.
@@ -316,6 +324,16 @@ fn data_exchange(ask: &TrainAsk<'_>, layout: &Layout, c: &TrainConstants, exchan
     let once = rounds * scatter * if whole { 2.0 } else { 1.0 } + gather;
     let hidden = if !ask.framework.overlaps { 0.0 } else { ((1.0 - c.data_exposed) * once).min(rounds * room) };
     (once - hidden + c.interference * hidden, rounds * scatter_j + gather_j)
+}
+
+/// Exposed exchange layer by layer in each of `m` microbatches, of which `room` can hide, and its energy: weights are gathered so many times, gradients scattered once.
+fn by_layers(ask: &TrainAsk<'_>, c: &TrainConstants, exchange: &Exchange, (gathers, m): (f64, f64), room: f64) -> (f64, f64) {
+    let ((scatter, scatter_j), (gather, gather_j)) = (exchange.scatter_layers, exchange.gather_layers);
+    let each = gathers * gather + scatter;
+    let ends = 1.0 / exchange.layers.max(1.0);
+    let exposed = if ask.framework.gathers_ahead { ends.min(c.sharded_exposed) } else { c.sharded_exposed };
+    let hidden = ((1.0 - exposed) * each).min(room);
+    ((each - hidden + c.interference * hidden) * m, (gathers * gather_j + scatter_j) * m)
 }
 
 /// Compute behind which an exchange can hide: of one microbatch where all state is sharded; else, of a chunk's, the last microbatch, and with `v` chunks the others of the last `p`.
@@ -384,8 +402,9 @@ impl JobCount {
         let (tokens, forward) = (ask.tokens(), matrix + core);
         let layers = |n: u64| n.saturating_mul(layout.pipeline_parallel) as f64 / ask.model.layers.len().max(1) as f64;
         match layout.recompute {
-            Recompute::None => 0.0,
-            Recompute::Selective => tokens * core,
+            Recompute::None | Recompute::Cheap | Recompute::Hosted(_) => 0.0,
+            // The published convention counts the core's products thrice again: `s/(3h)` for `s/(6h)` (arXiv 2205.05198 and the README tables after it).
+            Recompute::Selective => 3.0 * tokens * core,
             Recompute::Full => tokens * forward,
             Recompute::Layers(n) => tokens * forward * layers(n).min(1.0),
         }

@@ -3,17 +3,19 @@
 //!
 //! A pass starts when its stage is free and its input has arrived. Orders: interleaved 1F1B as in Megatron-LM (arXiv 2104.04473, section 2.2);
 //! ZB-H1 and ZB-H2 with the weight gradients of stage `i` held back by `i` and `2i` microbatches (arXiv 2401.10241); DualPipe's eight parts as DeepSeek published them
-//! (arXiv 2412.19437); ZBV by a greedy rule (`greedy`). The time of a step is the longest span of one stage, first pass to last: schedules
+//! (arXiv 2412.19437); ZBV's of "Pipeline parallelism with controllable memory" (arXiv 2405.15362) as PyTorch's `ScheduleZBVZeroBubble` writes it down. The time of a step is the longest span of one stage, first pass to last: schedules
 //! without a bubble run the optimiser stage by stage, so that the next step starts as staggered as this one ended (arXiv 2401.10241, section 4).
 //!
 //! Leaves out: exchange between replicas and optimiser, which follow; microbatches of different length.
 
+mod draft;
 mod drawing;
-mod greedy;
 mod order;
+mod outline;
 mod player;
 
 pub use drawing::{DRAWN_TASKS, Picture, svg};
+pub use outline::{Outline, Unit};
 
 use crate::train::layout::Schedule;
 
@@ -165,10 +167,7 @@ pub fn play(play: &Play) -> Option<Played> {
     if p == 0 || play.microbatches == 0 || play.times.len() != p * v {
         return None;
     }
-    let (tasks, begins) = match play.schedule {
-        Schedule::ZeroBubbleV => greedy::tasks(play)?,
-        _ => player::run(play, order::tasks(play)?)?,
-    };
+    let (tasks, begins) = player::run(play, order::tasks(play)?)?;
     let mut played = Played { stages: p, tasks, begins, time: 0.0 };
     let span = |s: &[Task]| s.last().map_or(0.0, |t| t.end) - s.first().map_or(0.0, |t| t.start);
     played.time = (0..p).map(|s| span(played.of_stage(s))).fold(0.0, f64::max);

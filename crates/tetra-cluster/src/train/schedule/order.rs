@@ -7,21 +7,53 @@ fn task(pass: Pass, chunk: usize, microbatch: usize) -> Task {
     Task { pass, joined: false, chunk: chunk as u16, microbatch: microbatch as u32, start: 0.0, end: 0.0 }
 }
 
+/// What fixes the order of passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) schedule: Schedule,
+    pub(super) stages: usize,
+    pub(super) chunks: usize,
+    pub(super) microbatches: usize,
+}
+
+impl Shape {
+    /// Whether the schedule can run so.
+    pub(super) fn possible(&self) -> bool {
+        let (p, v, m) = (self.stages, self.chunks, self.microbatches);
+        let allowed = match self.schedule {
+            Schedule::OneForwardOneBackward => v > 0,
+            Schedule::ZeroBubbleH1 | Schedule::ZeroBubbleH2 => v == 1,
+            Schedule::ZeroBubbleV => v == 2,
+            Schedule::DualPipe => v == 1 && p.is_multiple_of(2) && m.is_multiple_of(2) && m >= 2 * p,
+        };
+        allowed && p > 0 && m > 0
+    }
+
+    /// Appends the tasks of a stage, not yet timed.
+    pub(super) fn stage(&self, s: usize, out: &mut Vec<Task>) {
+        let (p, v, m) = (self.stages, self.chunks, self.microbatches);
+        match self.schedule {
+            Schedule::OneForwardOneBackward => interleaved(p, v, m, s, out),
+            Schedule::ZeroBubbleH1 => held_back(m, p - s, s, out),
+            Schedule::ZeroBubbleH2 => held_back(m, 2 * (p - s) - 1, 2 * s, out),
+            Schedule::ZeroBubbleV => there_and_back(p, m, s, out),
+            Schedule::DualPipe => both_ways(p, m, s, out),
+        }
+    }
+}
+
 /// Tasks stage by stage, not yet timed, and where each stage begins.
 pub(super) fn tasks(play: &Play) -> Option<(Vec<Task>, Vec<usize>)> {
-    let (p, v, m) = (play.stages, play.chunks, play.microbatches);
-    let split = play.schedule != Schedule::OneForwardOneBackward;
-    let mut out = Vec::with_capacity(p * v * m * if split { 3 } else { 2 });
-    let mut begins = Vec::with_capacity(p + 1);
-    for s in 0..p {
+    let shape = Shape { schedule: play.schedule, stages: play.stages, chunks: play.chunks, microbatches: play.microbatches };
+    if !shape.possible() {
+        return None;
+    }
+    let passes = if play.schedule == Schedule::OneForwardOneBackward { 2 } else { 3 };
+    let mut out = Vec::with_capacity(play.stages * play.chunks * play.microbatches * passes);
+    let mut begins = Vec::with_capacity(play.stages + 1);
+    for s in 0..play.stages {
         begins.push(out.len());
-        match play.schedule {
-            Schedule::OneForwardOneBackward => interleaved(p, v, m, s, &mut out),
-            Schedule::ZeroBubbleH1 if v == 1 => held_back(m, p - s, s, &mut out),
-            Schedule::ZeroBubbleH2 if v == 1 => held_back(m, 2 * (p - s) - 1, 2 * s, &mut out),
-            Schedule::DualPipe if v == 1 && p.is_multiple_of(2) && m.is_multiple_of(2) && m >= 2 * p => both_ways(p, m, s, &mut out),
-            _ => return None,
-        }
+        shape.stage(s, &mut out);
     }
     begins.push(out.len());
     Some((out, begins))
@@ -46,6 +78,13 @@ impl Groups {
     /// Size of the largest group.
     pub(super) fn most(self) -> usize {
         self.size + usize::from(self.larger > 0)
+    }
+
+    /// Last microbatches of the first and the last two groups, and of the last larger one.
+    pub(super) fn ends(self, m: usize) -> impl Iterator<Item = usize> {
+        let (size, first) = (self.size, self.most());
+        let larger = self.larger * (size + 1);
+        [first, 2 * first, larger, m.saturating_sub(size), m.saturating_sub(2 * size)].into_iter().filter_map(|end| end.checked_sub(1))
     }
 
     /// Chunk and microbatch of the `i`-th forward pass of a stage.
@@ -94,6 +133,66 @@ fn held_back(m: usize, ahead: usize, lag: usize, out: &mut Vec<Task>) {
         }
     }
     out.extend((m.saturating_sub(lag)..m).map(|i| task(Pass::Weight, 0, i)));
+}
+
+/// Two chunks per stage, the second on the way back: what a stage has run of each, forward, gradients of inputs and of weights.
+struct Fold<'a> {
+    most: usize,
+    ran: [[usize; 2]; 3],
+    out: &'a mut Vec<Task>,
+}
+
+impl Fold<'_> {
+    fn run(&mut self, pass: Pass, chunk: usize) {
+        let kind = match pass {
+            Pass::Forward => 0,
+            Pass::Weight => 2,
+            _ => 1,
+        };
+        let microbatch = self.ran[kind][chunk];
+        self.ran[kind][chunk] += 1;
+        // Fewer microbatches than fill the pipeline: the order is that of enough, the others left out.
+        if microbatch < self.most {
+            self.out.push(task(pass, chunk, microbatch));
+        }
+    }
+
+    fn all(&mut self, chunk: usize) {
+        [Pass::Forward, Pass::Input, Pass::Weight].into_iter().for_each(|pass| self.run(pass, chunk));
+    }
+}
+
+/// ZBV: the parts of PyTorch's `ScheduleZBVZeroBubble`.
+fn there_and_back(p: usize, m: usize, stage: usize, out: &mut Vec<Task>) {
+    let enough = m.max(2 * p - 1);
+    let mut fold = Fold { most: m, ran: [[0; 2]; 3], out };
+    (0..2 * (p - stage) - 1).for_each(|_| fold.run(Pass::Forward, 0));
+    for _ in 0..stage {
+        fold.run(Pass::Forward, 1);
+        fold.run(Pass::Forward, 0);
+    }
+    (0..p - stage).for_each(|_| fold.all(1));
+    while fold.ran[0][1] < fold.ran[0][0] || fold.ran[0][0] < enough {
+        if fold.ran[0][0] < enough {
+            fold.run(Pass::Forward, 0);
+        }
+        fold.run(Pass::Input, 0);
+        fold.run(Pass::Weight, 0);
+        fold.all(1);
+    }
+    for _ in 0..stage {
+        fold.run(Pass::Input, 0);
+        fold.run(Pass::Input, 1);
+    }
+    for _ in 0..p - stage {
+        fold.run(Pass::Input, 0);
+        fold.run(Pass::Weight, 0);
+    }
+    for chunk in [1, 0] {
+        while fold.ran[2][chunk] < fold.ran[1][chunk] {
+            fold.run(Pass::Weight, chunk);
+        }
+    }
 }
 
 /// Counts of passes done so far, by direction seen from the stage: 0 comes from its nearer end.

@@ -12,26 +12,38 @@ struct Way {
     /// Chunks that a microbatch passes.
     length: usize,
     both: bool,
+    folded: bool,
 }
 
 impl Way {
     fn of(play: &Play) -> Self {
         let both = play.schedule == Schedule::DualPipe;
-        Self { p: play.stages, m: play.microbatches, length: play.stages * play.chunks, both }
+        let folded = play.schedule == Schedule::ZeroBubbleV;
+        Self { p: play.stages, m: play.microbatches, length: play.stages * play.chunks, both, folded }
     }
 
     /// Place of a stage's chunk (direction) on the way.
     fn place(&self, stage: usize, chunk: usize) -> usize {
         match (self.both, chunk) {
+            (true, 1) => self.p - 1 - stage,
+            (true, _) => stage,
+            (false, 1) if self.folded => 2 * self.p - 1 - stage,
             (false, _) => chunk * self.p + stage,
-            (true, 0) => stage,
-            (true, _) => self.p - 1 - stage,
         }
     }
 
     /// Stage at a place.
     fn stage(&self, place: usize, chunk: usize) -> usize {
-        if self.both && chunk == 1 { self.p - 1 - place } else { place % self.p }
+        match (self.both, self.folded) {
+            (true, _) if chunk == 1 => self.p - 1 - place,
+            (_, true) if place >= self.p => 2 * self.p - 1 - place,
+            _ => place % self.p,
+        }
+    }
+
+    /// Whether a pass hands over to the next place on the same stage.
+    fn turns(&self, place: usize) -> bool {
+        self.p == 1 || (self.folded && place + 1 == self.p)
     }
 
     /// Index of a result.
@@ -54,13 +66,13 @@ impl Player<'_> {
     fn arrival(&self, task: &Task, stage: usize) -> f64 {
         let place = self.way.place(stage, usize::from(task.chunk));
         let at = self.way.index(place, task);
-        let far = if self.way.p > 1 { self.play.latency } else { 0.0 };
+        let far = |before: usize| if self.way.turns(before) { 0.0 } else { self.play.latency };
         match task.pass {
             Pass::Weight => 0.0,
             Pass::Forward if place == 0 => 0.0,
-            Pass::Forward => self.forward[at - self.way.m] + far,
+            Pass::Forward => self.forward[at - self.way.m] + far(place - 1),
             _ if place + 1 == self.way.length => self.forward[at],
-            _ => self.backward[at + self.way.m] + far,
+            _ => self.backward[at + self.way.m] + far(place),
         }
     }
 
