@@ -150,8 +150,15 @@ fn a_search_is_never_slower_than_what_a_person_states() {
     assert!(searched["why_not"]["Slower"]["times"].as_f64().unwrap() >= 1.0, "{}", searched["why_not"]);
     let front = searched["front"].as_array().unwrap();
     assert!(front.windows(2).all(|w| w[0]["time"].as_f64() < w[1]["time"].as_f64()) && !front.is_empty());
-    let kept = json(&[&job[..], &["--search", "--tp", "4", "--micro-batch", "2"]].concat());
-    assert_eq!((&kept["step"]["layout"]["tensor_parallel"], &kept["step"]["layout"]["micro_batch"]), (&Value::from(4), &Value::from(2)));
+    let kept = json(&[&job[..], &["--search", "--tp", "4", "--micro-batch", "3", "--recompute", "full"]].concat());
+    assert_eq!(kept["step"]["layout"]["recompute"], "full");
+    let unmeasured = json(&[&job[..], &["--search", "--pp", "4", "--schedule", "zb-h1"]].concat());
+    assert!(unmeasured["measured"].is_null() && unmeasured["step"]["layout"]["schedule"] == "zb-h1");
+    let free = json(&[&job[..], &["--search", "--pp", "4", "--sharding", "optimizer"]].concat());
+    let measured = &free["measured"];
+    assert!(free["step"]["layout"]["schedule"] == "1f1b" || measured["layout"]["schedule"] == "1f1b", "{measured}");
+    assert!(measured.is_null() || measured["time"].as_f64() >= free["step"]["time"].as_f64());
+    assert_eq!((&kept["step"]["layout"]["tensor_parallel"], &kept["step"]["layout"]["micro_batch"]), (&Value::from(4), &Value::from(3)));
 }
 
 #[test]

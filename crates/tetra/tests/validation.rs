@@ -151,7 +151,7 @@ fn altered(column: &str, cell: &str, before: &Names, after: &Names) -> String {
     match column {
         "source_url" | "source_where" | "engine" | "engine_version" => "elsewhere".into(),
         "model" => after.benchmarks.get(cell).cloned().or_else(|| model(cell)).unwrap_or_else(|| cell.to_owned()),
-        "accelerator" => before.bench.chips.find(cell).map_or_else(|| cell.to_owned(), |c| after.chips[&c.name].clone()),
+        "accelerator" => before.bench.chips.told(cell).map_or_else(|| cell.to_owned(), |c| after.chips[&c.name].clone()),
         // The words before those of a process name the chip.
         "architecture" => {
             let ends = cell.match_indices(' ').map(|(i, _)| i).chain([cell.len()]);

@@ -29,6 +29,7 @@ pub struct Given {
     global_batch: u64,
     sequence: u64,
     precision: Precision,
+    current_scaling: bool,
     framework: Framework,
 }
 
@@ -61,6 +62,7 @@ impl Given {
             global_batch: at.global_batch.or(job.global_batch).ok_or_else(|| missing("global batch", "give --global-batch"))?,
             sequence: at.seq.or(job.sequence).ok_or_else(|| missing("sequence length", "give --seq"))?,
             precision: precision.unwrap_or(Precision::uniform(job.format.unwrap_or(DataType::Bf16))),
+            current_scaling: at.precision.as_deref().is_some_and(TrainAsk::scales_at_hand),
             framework: named.or(job.framework).unwrap_or_else(Framework::today),
             stated: stated.or(&job.stated),
             tables,
@@ -78,7 +80,7 @@ impl Given {
     /// What is trained.
     pub fn ask(&self) -> TrainAsk<'_> {
         let ask = TrainAsk::new(&self.model, self.precision, self.global_batch, self.sequence).of(self.framework);
-        TrainAsk { gradient: self.job.gradient.unwrap_or(ask.gradient), ..ask }
+        TrainAsk { gradient: self.job.gradient.unwrap_or(ask.gradient), current_scaling: self.current_scaling, ..ask }
     }
 }
 

@@ -44,7 +44,22 @@ fn head(given: &Given, found: &Found) -> String {
     } else if found.searched {
         line.push_str("; what was left out was searched");
     }
+    line.push_str(&unmeasured(found));
     line
+}
+
+/// What to know of an order of which there are no measured steps.
+fn unmeasured(found: &Found) -> String {
+    let layout = &found.step.layout;
+    if layout.pipeline_parallel < 2 || layout.schedule.measured() {
+        return String::new();
+    }
+    let name = layout.schedule.name();
+    let instead = found
+        .measured
+        .as_ref()
+        .map_or(String::new(), |m| format!("; the fastest in an order that was: {} per step, {}", m.time, plan(&m.layout)));
+    format!("\nno measured step that predictions are held against was run in the order {name}{instead}")
 }
 
 /// A layout in words.
@@ -80,6 +95,8 @@ fn recompute(r: Recompute) -> String {
         Recompute::None => "none".into(),
         Recompute::Selective => "selective".into(),
         Recompute::Full => "full".into(),
+        Recompute::Cheap => "cheap".into(),
+        Recompute::Hosted(n) => format!("none, {n} layers per stage kept by the host"),
         Recompute::Layers(n) => format!("{n} layers per stage"),
     }
 }
@@ -141,18 +158,27 @@ fn format_name(given: &Given) -> String {
     format!("{:?}", given.ask().precision.weights).to_lowercase()
 }
 
+/// Rows of a run before its rent: tokens, steps, time and chip time.
+const AFTER_CHIP_TIME: usize = 4;
+
 fn run(found: &Found) -> Option<String> {
     let run = found.run.as_ref()?;
-    let rows = [
+    let mut rows = vec![
         ("tokens", show_number(run.tokens.0)),
         ("steps", show_number(run.steps)),
         ("time with failures and checkpoints", run.time.to_string()),
         ("chip time", format!("{} chip-hours", show_number(run.chip_hours))),
+        ("spare chips", show_number(run.spares as f64)),
         ("energy of the chips", run.energy.to_string()),
-        ("goodput", Fraction(run.goodput).to_string()),
-        ("an interruption every", run.interrupted_every.to_string()),
-        ("a checkpoint every", run.checkpoint_every.to_string()),
+        ("an interruption every", run.goodput.mtti.to_string()),
+        ("goodput, checkpoints on storage", Fraction(run.goodput.goodput).to_string()),
+        ("a checkpoint every", run.goodput.interval.to_string()),
+        ("goodput, checkpoints in other servers' memory, too", Fraction(run.in_tiers.goodput).to_string()),
+        ("a checkpoint in memory every", run.in_tiers.interval.to_string()),
     ];
+    if let Some(rent) = found.rent {
+        rows.insert(AFTER_CHIP_TIME, ("rent of the chips, on demand today", rent.to_string()));
+    }
     Some(table(&["run", ""], 1, rows.iter().map(|(k, v)| vec![(*k).to_owned(), v.clone()])))
 }
 
